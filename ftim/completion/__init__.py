@@ -1,0 +1,8 @@
+"""Completions: from what one camera saw to the whole head's texture."""
+
+from ftim.completion.base import Completion
+from ftim.completion.mean import MeanCompletion
+from ftim.completion.mirror import MirrorCompletion
+from ftim.completion.telea import TeleaCompletion
+
+__all__ = ["Completion", "MeanCompletion", "MirrorCompletion", "TeleaCompletion"]

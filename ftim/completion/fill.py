@@ -1,0 +1,151 @@
+"""Filling in UV space without seams: push-pull membranes, smooth colour transfer, feathered layers.
+
+Everything here commutes with the mirror image of the atlas (reversing the last axis).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ftim.morphable.model import MorphableModel, Region
+from ftim.render.atlas import Atlas
+
+LOG_FLOOR = 0.02
+"""Albedo is not taken to be darker than this when colours are compared by their logarithms."""
+
+EYE_REGIONS = (Region.EYES,)
+MOUTH_REGIONS = (Region.TEETH, Region.TONGUE, Region.MOUTH)
+
+
+def region_atlas(model: MorphableModel, atlas: Atlas) -> Tensor:
+    """(T, T) int64: the ``Region`` of each texel of the charts and their gutters; -1 in the gaps between."""
+    regions = model.regions.new_full((atlas.size * atlas.size,), -1)
+    regions[atlas.texel] = model.regions[atlas.face]
+    return regions.view(atlas.size, atlas.size)
+
+
+def region_groups(atlas: Tensor) -> Tensor:
+    """(T, T) regions -> (3, T, T) masks of skin, eyes and mouth interior: one complexion each. Gaps belong to none."""
+    eyes = torch.isin(atlas, torch.tensor(EYE_REGIONS, device=atlas.device))
+    mouth = torch.isin(atlas, torch.tensor(MOUTH_REGIONS, device=atlas.device))
+    return torch.stack([(atlas >= 0) & ~eyes & ~mouth, eyes, mouth]).float()
+
+
+def smoothstep(value: Tensor) -> Tensor:
+    """0 below 0, 1 above 1, and 3x^2 - 2x^3 between."""
+    value = value.clamp(0, 1)
+    return value * value * (3 - 2 * value)
+
+
+def box_blur(image: Tensor, radius: int, passes: int = 2) -> Tensor:
+    """(B, C, T, T) -> same: mean over (2 radius + 1)^2 neighbours, repeated; the border averages what exists."""
+    for _ in range(passes):
+        image = F.avg_pool2d(image, 2 * radius + 1, stride=1, padding=radius, count_include_pad=False)
+    return image
+
+
+def _halve(image: Tensor) -> Tensor:
+    """Binomial (1 3 3 1) reduction by two with a repeated border."""
+    line = torch.tensor([1.0, 3.0, 3.0, 1.0], device=image.device, dtype=image.dtype) / 8
+    kernel = (line[:, None] * line).expand(image.shape[1], 1, 4, 4)
+    return F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), kernel, stride=2, groups=image.shape[1])
+
+
+def push_pull(values: Tensor, weights: Tensor, prior: Tensor | float = 0.0, prior_weight: float = 1e-6) -> Tensor:
+    """Extend values smoothly from where they are known to everywhere: a membrane by pyramid.
+
+    Gortler et al. 1996, "The Lumigraph", section 3.4: pull averages the known values down a pyramid, push
+    fills the unknown ones of each level from the level below.
+
+    Args:
+        values: (B, C, T, T), T a power of two.
+        weights: (B, 1, T, T) in [0, 1]; where it is 1 the result equals ``values``.
+        prior: (B, C, 1, 1) or a number to which the result tends far away.
+        prior_weight: how strongly: the known weight (as a share of the map) that balances the prior.
+
+    Returns:
+        (B, C, T, T).
+    """
+    sums = [values * weights]
+    totals = [weights]
+    levels = [(values, weights)]
+    while sums[-1].shape[-1] > 1:
+        if sums[-1].shape[-1] % 2:
+            raise ValueError(f"push_pull needs a side that is a power of two, got {values.shape[-1]}")
+        sums.append(_halve(sums[-1]))
+        totals.append(_halve(totals[-1]))
+        saturated = 1 - (1 - totals[-1].clamp(0, 1)) ** 4
+        levels.append((sums[-1] / totals[-1].clamp_min(1e-12), saturated))
+    result = (sums[-1] + prior_weight * prior) / (totals[-1] + prior_weight)
+    for level_values, level_weights in reversed(levels):
+        if level_values.shape[-1] != result.shape[-1]:
+            result = F.interpolate(result, scale_factor=2, mode="bilinear", align_corners=False)
+        result = level_weights * level_values + (1 - level_weights) * result
+    return result
+
+
+def smooth_ratio(
+    target: Tensor, source: Tensor, weights: Tensor, groups: Tensor, prior_weight: float = 3e-3, detail: int = 8
+) -> Tensor:
+    """The smooth factor that turns the colours of ``source`` into those of ``target``, known where weights are.
+
+    Each complexion (skin, eyes, mouth interior) is compared with itself alone, so that dark skin does not
+    darken the teeth.
+
+    Args:
+        target, source: (B, 3, T, T) albedo.
+        weights: (B, 1, T, T) in [0, 1]: where the two may be compared.
+        groups: (G, T, T) masks from ``region_groups``.
+        prior_weight: see ``push_pull``. The prior is the mean ratio of skin, and 1 for the other groups.
+        detail: the factor varies no faster than over about this many texels, so pores are not transferred.
+
+    Returns:
+        (B, 3, T, T) positive factors; 1 where a group was not seen at all, and in the gaps.
+    """
+    log_ratio = target.clamp_min(LOG_FLOOR).log() - source.clamp_min(LOG_FLOOR).log()
+    field = torch.zeros_like(log_ratio)
+    for index, group in enumerate(groups):
+        known = weights * group
+        near = box_blur(known, detail)
+        coarse = box_blur(log_ratio * known, detail) / near.clamp_min(1e-6)
+        prior: Tensor | float = 0.0
+        if index == 0:
+            total = known.sum((2, 3), keepdim=True)
+            prior = (log_ratio * known).sum((2, 3), keepdim=True) / total.clamp_min(1.0)
+        extended = push_pull(coarse, smoothstep(near * 2) * (near > 1e-3), prior, prior_weight)
+        field = field + group * extended
+    return field.exp()
+
+
+def feather(partial_weight: Tensor, atlas: Tensor, radius: int) -> Tensor:
+    """How much of a layer shows: its weight, faded to 0 over ``radius`` texels before it ends inside a chart.
+
+    The rim of a chart is no end: there the neighbouring texel is a gap, not something hidden.
+
+    Args:
+        partial_weight: (B, 1, T, T) in [0, 1].
+        atlas: (T, T) from ``region_atlas``.
+        radius: texels.
+
+    Returns:
+        (B, 1, T, T) in [0, 1], 0 in the gaps.
+    """
+    inside = (atlas >= 0).to(partial_weight).expand_as(partial_weight)
+    seen = (partial_weight > 0.05).to(partial_weight) * inside
+    share = box_blur(seen, radius, 1) / box_blur(inside, radius, 1).clamp_min(1e-6)
+    return smoothstep(partial_weight) * smoothstep(2 * share - 1) * inside
+
+
+def close_gaps(image: Tensor, atlas: Tensor) -> Tensor:
+    """(B, C, T, T) with its gaps between charts filled from the charts, so that no texel is empty and filtering is safe."""
+    inside = (atlas >= 0).to(image).expand(len(image), 1, -1, -1)
+    return torch.where(inside > 0, image, push_pull(image, inside))
+
+
+def over(layers: list[tuple[Tensor, Tensor]], ground: Tensor) -> Tensor:
+    """Blend (image, alpha) layers, the first on top, over a complete ground."""
+    for image, alpha in reversed(layers):
+        ground = alpha * image + (1 - alpha) * ground
+    return ground

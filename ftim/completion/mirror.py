@@ -1,0 +1,66 @@
+"""Fill one half of the face from the other, and the rest from the template in the colours of the photograph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ftim.completion.base import check_sizes, delight, relight
+from ftim.completion.fill import close_gaps, feather, over, region_atlas, region_groups, smooth_ratio
+from ftim.structures import Fit, PartialTexture, Texture
+from ftim.uv import UvRenderer
+
+
+@dataclass(frozen=True)
+class MirrorSettings:
+    """Lengths are shares of the atlas side."""
+
+    feather: float = 1 / 64
+    """Width over which one layer gives way to the next."""
+    detail: float = 1 / 64
+    """Colour corrections vary no faster than over this length."""
+
+
+class MirrorCompletion:
+    """Seen texels, then the seen texels of the other side mirrored, then the template; each fitted in colour.
+
+    Works on albedo: the fitted light is taken out, each filling layer is multiplied by a smooth factor that
+    brings it to the colours seen around it, and the light is put back.
+    """
+
+    name = "mirror"
+
+    def __init__(
+        self,
+        uv_renderer: UvRenderer,
+        template: Tensor,
+        settings: MirrorSettings = MirrorSettings(),
+    ) -> None:
+        """Args: ``template`` (3, T, T) albedo at the side of ``uv_renderer``."""
+        self.uv_renderer = uv_renderer
+        self.template = template
+        self.settings = settings
+        self.atlas = region_atlas(uv_renderer.model, uv_renderer.atlas)
+        self.groups = region_groups(self.atlas)
+
+    def __call__(self, partial: PartialTexture, fit: Fit) -> Texture:
+        check_sizes(partial, fit, self.template)
+        device = partial.color.device
+        size = self.template.shape[-1]
+        atlas, groups = self.atlas.to(device), self.groups.to(device)
+        blend, detail = round(self.settings.feather * size), round(self.settings.detail * size)
+
+        shading = self.uv_renderer.shading(fit)
+        seen = delight(partial.color, shading)
+        weight = partial.confidence * partial.visibility
+        alpha = feather(weight, atlas, blend)
+
+        template = self.template.to(partial.color).expand_as(seen)
+        ground = template * smooth_ratio(seen, template, alpha, groups, detail=detail)
+
+        mirrored, mirrored_alpha = seen.flip(-1), alpha.flip(-1)
+        mirrored = mirrored * smooth_ratio(seen, mirrored, alpha * mirrored_alpha, groups, detail=detail)
+
+        albedo = over([(seen, alpha), (mirrored, mirrored_alpha)], ground)
+        return relight(close_gaps(albedo, atlas), shading)

@@ -1,0 +1,53 @@
+"""Errors that a user of ftim may meet, each with the file it is about and what to do."""
+
+
+class FtimError(Exception):
+    """Base of every error that ftim raises on purpose; its text names the cause and the remedy."""
+
+
+class PhotoError(FtimError):
+    """A photograph cannot be read: not an image, truncated, too small, or of an unknown kind."""
+
+
+class FaceError(FtimError):
+    """The photograph was read but holds no usable face."""
+
+
+class NoFaceError(FaceError):
+    """No face was found in the photograph."""
+
+
+class FaceTooSmallError(FaceError):
+    """A face was found but has too few pixels; the message says how many and how many are needed."""
+
+
+class FaceIndexError(FaceError):
+    """A face was asked for by number and the photograph has fewer."""
+
+
+class AssetError(FtimError):
+    """A file that is not code is missing or wrong; the message names file, licence and remedy."""
+
+
+class AssetHashError(AssetError):
+    """A file or archive is not the one expected: its sha256 differs or it is truncated."""
+
+
+class AssetUnavailableError(AssetError):
+    """No source could deliver the file: no network, offline mode, or every address failed."""
+
+
+class AssetStorageError(AssetError):
+    """The file cannot be written: full disk or no permission."""
+
+
+class ModelFileError(FtimError):
+    """A morphable model or weight file has the wrong version, names, or shapes."""
+
+
+class DatasetError(FtimError):
+    """A folder of photographs is missing, empty, or incomplete."""
+
+
+class SystemLibraryError(FtimError):
+    """A shared library of the operating system is missing; the message names the Debian command."""

@@ -1,0 +1,95 @@
+"""A linear morphable head: template + identity basis + expression basis, with its UV atlas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+from ftim.structures import Batched
+
+
+class Region(IntEnum):
+    """What a triangle of the head belongs to."""
+
+    FACE = 0
+    """Facial skin with lids and lips, up to the hair line, the ears and the jaw line."""
+    EARS = 1
+    SCALP = 2
+    NECK = 3
+    EYES = 4
+    TEETH = 5
+    TONGUE = 6
+    MOUTH = 7
+    """The inside of the mouth behind the lips."""
+
+
+@dataclass(frozen=True)
+class MorphableModel(Batched):
+    """A parametric head in metres; x to the viewer's right of a face seen from the front, y up, z to the viewer.
+
+    ``vertices = template + sum_k identity_k * identity_basis_k + sum_e expression_e * expression_basis_e``
+    (Blanz and Vetter 1999). The same class serves every 3DMM; a model with a jaw joint is
+    linearised to expressions.
+    """
+
+    template: Tensor
+    """(V, 3) metres."""
+    identity_basis: Tensor
+    """(K, V, 3) metres a standard deviation, strongest first."""
+    expression_basis: Tensor
+    """(E, V, 3) metres at weight 1, ordered as ``ftim.morphable.EXPRESSIONS``."""
+    triangles: Tensor
+    """(F, 3) vertex indices, counter-clockwise seen from outside."""
+    uv: Tensor
+    """(U, 2) in [0, 1], origin top-left, v down; symmetric about u = 0.5."""
+    uv_triangles: Tensor
+    """(F, 3) indices into ``uv``: the same corners as ``triangles``."""
+    regions: Tensor
+    """(F,) values of ``Region``."""
+    vertex_mirror: Tensor
+    """(V,) index of the vertex on the other side."""
+    identity_mirror: Tensor
+    """(K,) +1 for components that are symmetric, -1 for those that change sign in the mirror."""
+    expression_mirror: Tensor
+    """(E,) index of the expression on the other side."""
+    landmark_triangles: Tensor
+    """(478,) triangle on which each MediaPipe landmark lies."""
+    landmark_barycentrics: Tensor
+    """(478, 3) weights of that triangle's corners."""
+    name: str = "open-head"
+    version: int = 1
+
+    def vertices(self, identity: Tensor, expression: Tensor) -> Tensor:
+        """(B, K) and (B, E) -> (B, V, 3) in head space, metres."""
+        if identity.shape[1:] != self.identity_basis.shape[:1] or expression.shape[1:] != self.expression_basis.shape[:1]:
+            raise ValueError(
+                f"identity {tuple(identity.shape)} and expression {tuple(expression.shape)} do not fit "
+                f"{self.name} with {len(self.identity_basis)} and {len(self.expression_basis)} components"
+            )
+        offsets = identity @ self.identity_basis.flatten(1) + expression @ self.expression_basis.flatten(1)
+        return self.template + offsets.view(-1, *self.template.shape)
+
+    def landmarks(self, vertices: Tensor) -> Tensor:
+        """(B, V, 3) -> (B, 478, 3): MediaPipe's landmarks on the surface."""
+        corners = vertices[:, self.triangles[self.landmark_triangles]]
+        return (corners * self.landmark_barycentrics[:, :, None]).sum(2)
+
+    def normals(self, vertices: Tensor) -> Tensor:
+        """(B, V, 3) -> (B, V, 3): unit vertex normals, each the area-weighted mean of its triangles."""
+        a, b, c = vertices[:, self.triangles].unbind(2)
+        weighted = torch.linalg.cross(b - a, c - a)
+        total = torch.zeros_like(vertices)
+        for corner in range(3):
+            total = total.index_add(1, self.triangles[:, corner], weighted)
+        return torch.nn.functional.normalize(total, dim=-1)
+
+    def mirror_identity(self, identity: Tensor) -> Tensor:
+        """(B, K) -> (B, K): the coefficients of the mirrored head."""
+        return identity * self.identity_mirror
+
+    def mirror_expression(self, expression: Tensor) -> Tensor:
+        """(B, E) -> (B, E): the weights of the mirrored expression."""
+        return expression[:, self.expression_mirror]

@@ -1,0 +1,142 @@
+"""Image Render: texture and fit -> the head drawn into the crop, over the photograph."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ftim.morphable.model import MorphableModel, Region
+from ftim.render.interpolate import differentiable_barycentrics, interpolate
+from ftim.render.pose import pose_head
+from ftim.render.rasterizer import Rasterizer
+from ftim.render.shading import shade
+from ftim.structures import Face, Fit, Rendering
+
+FACE_REGIONS: tuple[Region, ...] = (Region.FACE, Region.EYES, Region.TEETH, Region.TONGUE, Region.MOUTH)
+"""The face up to the hair line, with all that is inside it."""
+
+EDGE = 1.5
+"""Pixels over which the overlay fades into the photograph, inside the mask."""
+
+
+class ImageRenderer:
+    """Draws textured heads of one model."""
+
+    def __init__(
+        self, model: MorphableModel, rasterizer: Rasterizer, regions: tuple[Region, ...] = FACE_REGIONS
+    ) -> None:
+        """Parts of the head outside ``regions`` hide what is behind them and are not drawn."""
+        self.model = model
+        self.rasterizer = rasterizer
+        drawn = model.regions.new_tensor([int(region) for region in regions])
+        self._drawn = torch.isin(model.regions, drawn)
+
+    def __call__(self, albedo: Tensor, fit: Fit, photo: Tensor, skin: Tensor | None = None) -> Rendering:
+        """Draw an albedo under the fit's light: image = albedo x shading.
+
+        Args:
+            albedo: (B, 3, T, T) sRGB in [0, 1], every texel filled.
+            fit: of B pictures. ``fit.camera`` sets the size; ``dataclasses.replace`` it to draw larger or elsewhere.
+            photo: (B, 3, H, W) in [0, 1], of the camera's size: what the overlay is laid over.
+            skin: (B, 1, H, W) in [0, 1], restricts the mask further: where hair or glasses are not to be covered.
+
+        Returns:
+            Picture, mask and overlay. Gradients reach the albedo, the light and the geometry.
+        """
+        return self._draw(albedo, fit, photo, skin, lit=True)
+
+    def draw_lit(self, texture: Tensor, fit: Fit, photo: Tensor, skin: Tensor | None = None) -> Rendering:
+        """As ``__call__`` for a texture that holds the light already, such as ``Texture.texture``: no shading."""
+        return self._draw(texture, fit, photo, skin, lit=False)
+
+    def _draw(self, texture: Tensor, fit: Fit, photo: Tensor, skin: Tensor | None, lit: bool) -> Rendering:
+        height, width = fit.camera.height, fit.camera.width
+        for name, tensor, channels in (("photo", photo, 3), ("skin", skin, 1)):
+            if tensor is not None and tensor.shape != (len(fit), channels, height, width):
+                expected = (len(fit), channels, height, width)
+                raise ValueError(f"{name} must be {expected} as the fit's camera, got {tuple(tensor.shape)}")
+        if texture.ndim != 4 or texture.shape[:2] != (len(fit), 3):
+            raise ValueError(f"texture must be ({len(fit)}, 3, T, T), got {tuple(texture.shape)}")
+        head = pose_head(self.model, fit)
+        triangles = self.model.triangles
+        fragments = self.rasterizer(head.positions, triangles, height, width)
+        if head.positions.requires_grad:
+            weights = differentiable_barycentrics(fragments, head.positions, triangles)
+            fragments = replace(fragments, barycentric=weights)
+        uv = interpolate(fragments, self.model.uv[None], self.model.uv_triangles)
+        color = sample_texture(texture, uv)
+        if lit:
+            normals = F.normalize(interpolate(fragments, head.normals, triangles), dim=1)
+            color = color * shade(normals.permute(0, 2, 3, 1), fit.light).permute(0, 3, 1, 2)
+        drawn = self._drawn[fragments.face.clamp(min=0)] & fragments.covered
+        mask = drawn[:, None].to(color.dtype)
+        if skin is not None:
+            mask = mask * skin
+        image = color.clamp(0, 1) * (mask > 0)
+        return Rendering(image=image, mask=mask, overlay=torch.lerp(photo, image, soften(mask)))
+
+
+def sample_texture(texture: Tensor, uv: Tensor) -> Tensor:
+    """Look up a texture.
+
+    Args:
+        texture: (B, C, T, T).
+        uv: (B, 2, H, W) in [0, 1], origin top-left, v down.
+
+    Returns:
+        (B, C, H, W), bilinear.
+    """
+    return F.grid_sample(
+        texture, uv.permute(0, 2, 3, 1) * 2 - 1, mode="bilinear", padding_mode="border", align_corners=False
+    )
+
+
+def soften(mask: Tensor, edge: float = EDGE) -> Tensor:
+    """(B, 1, H, W) in [0, 1] -> same: the mask with an edge that fades to 0 inside it, never outside."""
+    reach = max(1, round(edge))
+    shrunk = -F.max_pool2d(-mask, 2 * reach + 1, stride=1, padding=reach)
+    blurred = F.avg_pool2d(shrunk, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)
+    return torch.minimum(blurred, mask)
+
+
+def paste_back(photo: np.ndarray, face: Face, rendering: Rendering) -> np.ndarray:
+    """Lay a rendered crop over the photograph that it was cut from.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        face: batch of one; says where the crop lies.
+        rendering: batch of one, of any size: drawn with ``fit.camera.resized`` it can be as sharp as the photograph.
+
+    Returns:
+        (H, W, 3) uint8, a new array; outside the (softened) mask its pixels are the photograph's.
+    """
+    if len(face) != 1 or len(rendering) != 1:
+        raise ValueError(f"one face and one rendering expected, got {len(face)} and {len(rendering)}")
+    if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
+        raise ValueError(f"photo must be (H, W, 3) uint8, got {photo.shape} {photo.dtype}")
+    scale, left, top = face.crop_to_photo[0].tolist()
+    side = scale * face.image.shape[-1]
+    alpha = soften(rendering.mask)
+    # Colour is weighted by its opacity before it is resampled, or the black outside the mask would bleed in.
+    layer = torch.cat([rendering.image * alpha, alpha], dim=1).detach().cpu()
+    if side < layer.shape[-1]:
+        layer = F.interpolate(layer, size=(max(1, round(side)),) * 2, mode="bilinear", antialias=True)
+    rows = slice(max(0, math.floor(top)), min(photo.shape[0], math.ceil(top + side)))
+    columns = slice(max(0, math.floor(left)), min(photo.shape[1], math.ceil(left + side)))
+    pasted = photo.copy()
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return pasted
+    y = (torch.arange(rows.start, rows.stop) + 0.5 - top) / side * 2 - 1
+    x = (torch.arange(columns.start, columns.stop) + 0.5 - left) / side * 2 - 1
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)[None]
+    layer = F.grid_sample(layer, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    color, alpha = layer[0, :3].permute(1, 2, 0), layer[0, 3:].permute(1, 2, 0)
+    below = torch.from_numpy(pasted[rows, columns].copy())
+    blended = color * 255 + below * (1 - alpha)
+    pasted[rows, columns] = torch.where(alpha > 0, blended.round().clamp(0, 255), below).to(torch.uint8).numpy()
+    return pasted

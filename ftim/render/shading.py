@@ -1,0 +1,57 @@
+"""Light as nine real spherical-harmonic coefficients a colour channel (Ramamoorthi and Hanrahan 2001)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SH_MIRROR: tuple[int, ...] = (1, 1, 1, -1, -1, 1, 1, -1, 1)
+"""Sign of each basis function under x -> -x."""
+
+SHADING_FLOOR = 0.05
+"""Shading is clamped here from below: a fitted light may dip under zero, and albedo = texture / shading must exist."""
+
+
+def sh_basis(normals: Tensor) -> Tensor:
+    """The nine real spherical harmonics up to degree 2.
+
+    Args:
+        normals: (..., 3) unit vectors.
+
+    Returns:
+        (..., 9) in the order 1, y, z, x, xy, yz, 3z^2 - 1, xz, x^2 - y^2, orthonormal over the sphere.
+    """
+    x, y, z = normals.unbind(-1)
+    return torch.stack(
+        [
+            torch.full_like(x, 0.28209479177387814),  # sqrt(1 / (4 pi))
+            0.4886025119029199 * y,  # sqrt(3 / (4 pi))
+            0.4886025119029199 * z,
+            0.4886025119029199 * x,
+            1.0925484305920792 * x * y,  # sqrt(15 / (4 pi))
+            1.0925484305920792 * y * z,
+            0.31539156525252005 * (3 * z * z - 1),  # sqrt(5 / (16 pi))
+            1.0925484305920792 * x * z,
+            0.5462742152960396 * (x * x - y * y),  # sqrt(15 / (16 pi))
+        ],
+        dim=-1,
+    )
+
+
+def shade(normals: Tensor, light: Tensor) -> Tensor:
+    """The factor by which the light multiplies the sRGB albedo.
+
+    Args:
+        normals: (B, ..., 3) unit vectors in camera space.
+        light: (B, 9, 3) coefficients, ``Fit.light``.
+
+    Returns:
+        (B, ..., 3), at least ``SHADING_FLOOR``.
+    """
+    if normals.shape[-1] != 3 or light.shape[1:] != (9, 3) or len(normals) != len(light):
+        raise ValueError(
+            f"normals (B, ..., 3) and light (B, 9, 3) expected, got {tuple(normals.shape)}, {tuple(light.shape)}"
+        )
+    basis = sh_basis(normals)
+    value = basis.flatten(1, -2) @ light
+    return value.view(normals.shape).clamp(min=SHADING_FLOOR)

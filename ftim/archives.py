@@ -97,9 +97,10 @@ def extract_member(archive: Path, member: str, target: Path, size: int) -> None:
         with tarfile.open(archive) as sdist:
             for entry in sdist:
                 if entry.name == member and entry.isreg():
-                    source = sdist.extractfile(entry)
-                    assert source is not None  # a regular file
-                    _copy(source, target, size)
+                    content = sdist.extractfile(entry)
+                    assert content is not None  # a regular file
+                    with content:
+                        _copy(content, target, size)
                     return
         raise WrongContentError(f"{archive.name} holds no file {member}")
     except KeyError as error:
@@ -117,7 +118,9 @@ def _copy(source: IO[bytes], target: Path, size: int) -> None:
                 break
             file.write(chunk)
     if written != size:
-        raise WrongContentError(f"the member has {'more than ' if written > size else ''}{min(written, size)} bytes, not {size}")
+        raise WrongContentError(
+            f"the member has {'more than ' if written > size else ''}{min(written, size)} bytes, not {size}"
+        )
 
 
 def _bytes_below(folder: Path) -> int:

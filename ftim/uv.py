@@ -8,13 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ftim.morphable.model import MorphableModel
+from ftim.morphable.model import MorphableModel, Region
 from ftim.render.atlas import build_atlas
 from ftim.render.pose import PosedHead, pose_head
 from ftim.render.rasterizer import Rasterizer
 from ftim.render.shading import shade
 from ftim.render.visibility import depth_planes, distance_to, in_sight, outlines
 from ftim.structures import Fit, PartialTexture
+
+
+OPENINGS: tuple[Region, ...] = (Region.EYES, Region.TEETH, Region.TONGUE, Region.MOUTH)
+"""Parts seen through an opening of the face. However deep they lie, no background shines in at their rim."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,11 @@ class UvSettings:
     tolerance: float = 0.0015
     """Metres that a texel may lie behind the rendered surface."""
     min_cosine: float = 0.15
-    """Of the viewing angle: surfaces steeper than this are not seen."""
+    """Of the angle between the normal and the way to the camera: steeper surfaces are not seen."""
     full_cosine: float = 0.5
-    """Of the viewing angle: surfaces flatter than this have full confidence."""
+    """Of the same angle: from here on confidence is full."""
     outer_jump: float = 0.015
-    """Metres. Behind such a break in depth lies something else (background, another part of the head)."""
+    """Metres. Behind such a break in depth lies something else: background, or another part of the head."""
     outer_erosion: int = 2
     """Pixels next to such a break that are not seen: pixels there mix both sides, and no fit is exact."""
     outer_fade: int = 6
@@ -50,6 +54,7 @@ class UvRenderer:
         self.size = size
         self.settings = settings or UvSettings()
         self.atlas = build_atlas(model, rasterizer, size)
+        self._opening = torch.isin(model.regions, model.regions.new_tensor([int(region) for region in OPENINGS]))
 
     def __call__(self, image: Tensor, fit: Fit, skin: Tensor | None = None) -> PartialTexture:
         """Unwrap.
@@ -104,15 +109,19 @@ class UvRenderer:
         settings, triangles = self.settings, self.model.triangles
         fragments = self.rasterizer(head.positions, triangles, height, width)
         planes = depth_planes(fragments, head.positions, triangles)
-        normals = F.normalize(self.atlas.spread(head.normals), dim=-1)
-        cosine = -(normals * F.normalize(points, dim=-1)).sum(-1, keepdim=True)
-        seen = in_sight(planes, projected, settings.tolerance)[..., None] & (cosine > settings.min_cosine)
+        # Smooth normals say how steep the skin is; at rims of thin parts, such as teeth, they point nowhere, and the
+        # triangle itself knows better. A triangle seen from behind is never seen.
+        flat = triangle_cosines(head.vertices, triangles)[:, self.atlas.face]
+        cosine = torch.maximum(facing(self.atlas.spread(head.normals), points), flat)[..., None]
+        front = (flat > 0)[..., None] & (cosine > settings.min_cosine)
+        seen = in_sight(planes, projected, settings.tolerance)[..., None] & front
 
         scale = max(height, width) / 224
         erosion, outer = settings.outer_erosion * scale, settings.outer_fade * scale
         inner = settings.inner_fade * scale
         # Distances are measured from pixel to pixel; half a pixel more to the edge between them.
-        from_outer = distance_to(outlines(planes, settings.outer_jump), round(outer)) + 0.5
+        openings = self._opening[fragments.face.clamp(min=0)] & fragments.covered
+        from_outer = distance_to(outlines(planes, settings.outer_jump, openings), round(outer)) + 0.5
         from_inner = distance_to(outlines(planes, settings.inner_jump), round(inner) + 1) + 0.5
         distances = F.grid_sample(
             torch.cat([from_outer, from_inner], 1), grid, mode="bilinear", padding_mode="border", align_corners=False
@@ -122,6 +131,17 @@ class UvRenderer:
         angle = _ramp(cosine, settings.min_cosine, settings.full_cosine)
         fade = _ramp(from_outer, erosion, outer) * (0.5 + 0.5 * _ramp(from_inner, 0.5, inner + 0.5))
         return seen, angle * fade
+
+
+def facing(normals: Tensor, points: Tensor) -> Tensor:
+    """(..., 3) normals of any length at points in camera space -> (...) cosine between them and the way to the camera."""
+    return -(normals * points).sum(-1) / (normals.square().sum(-1) * points.square().sum(-1)).sqrt().clamp(min=1e-12)
+
+
+def triangle_cosines(vertices: Tensor, triangles: Tensor) -> Tensor:
+    """(B, V, 3) camera space -> (B, F): ``facing`` of each triangle; negative when it is seen from behind."""
+    a, b, c = vertices[:, triangles].unbind(2)
+    return facing(torch.linalg.cross(b - a, c - a), (a + b + c) / 3)
 
 
 def _ramp(value: Tensor, low: float, high: float) -> Tensor:

@@ -56,6 +56,7 @@ def assemble(
 
 
 def main() -> None:
+    """Build, relax, register, save."""
     torch.set_num_threads(1)  # sums in a fixed order
     head, whole = build_models()
     mesh = build_mesh(head, whole)

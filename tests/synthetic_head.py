@@ -1,8 +1,8 @@
 """A stand-in for the head whose every property is known in closed form: a sphere with the model's interface.
 
-Radius 0.1 m at the origin, seen from the front (+z). The poles are above and below, the UV is an equirectangular map
-of the front three quarters, symmetric about u = 0.5. One symmetric and one antisymmetric identity component, and two expressions
-that are each other's mirror.
+Radius 0.1 m at the origin, seen from the front (+z). The poles are above and below; the UV is an equirectangular map
+with a margin, symmetric about u = 0.5. There is one symmetric and one antisymmetric identity component, and two
+expressions that are each other's mirror.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ def synthetic_head(rows: int = 32, columns: int = 48) -> MorphableModel:
 
     index = torch.arange((rows + 1) * (columns + 1)).view(rows + 1, columns + 1)
     a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
-    lower, upper = torch.stack([a, b, c], -1), torch.stack([a, c, d], -1)
+    # The diagonals of the right half mirror those of the left.
+    left = (torch.arange(columns) < columns // 2)[None, :, None]
+    lower = torch.where(left, torch.stack([a, b, c], -1), torch.stack([a, b, d], -1))
+    upper = torch.where(left, torch.stack([a, c, d], -1), torch.stack([b, c, d], -1))
     triangles = torch.cat([lower.view(-1, 3), upper.view(-1, 3)])
     # The poles' triangles without area are left out.
     corners = template[triangles]

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from ftim.morphable.expressions import EXPRESSION_MIRROR
-from ftim.regressors import LandmarkFitSettings, LandmarkRegressor, landmark_error
+from ftim.regressors import GeometrySettings, LandmarkRegressor, RegressorSettings, landmark_error
 from ftim.regressors.rotation import axis_angle_to_matrix
 from tests.egg_head import FLIP, SIZE, egg_head, face_of, nothing_hides, random_fit
 
 
 @cache
 def regressor(**changes: float) -> LandmarkRegressor:
-    settings = dataclasses.replace(LandmarkFitSettings(), **changes)  # type: ignore[arg-type]
-    return LandmarkRegressor(egg_head(), nothing_hides, torch.full((3, 8, 8), 0.6), settings)
+    geometry = dataclasses.replace(GeometrySettings(), **changes)  # type: ignore[arg-type]
+    return LandmarkRegressor(egg_head(), nothing_hides, torch.full((3, 8, 8), 0.6), RegressorSettings(geometry))
 
 
 def precise() -> LandmarkRegressor:
@@ -29,7 +29,7 @@ def precise() -> LandmarkRegressor:
 
 def own(seed: int, count: int):
     """Random fits under the camera that the regressor assumes."""
-    return random_fit(count, seed, LandmarkFitSettings().focal)
+    return random_fit(count, seed, GeometrySettings().focal)
 
 
 def degrees_between(a: Tensor, b: Tensor) -> Tensor:

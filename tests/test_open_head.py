@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from ftim.errors import ModelFileError
 from ftim.morphable import EXPRESSIONS, MorphableModel, Region, load_open_head
 from ftim.morphable.open_head import OPEN_HEAD_PATH, OPEN_HEAD_VERSION, save_open_head
+from ftim.render.rasterizer import default_rasterizer
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,16 @@ def test_atlas_is_symmetric_inside_the_square_and_without_overlap(head: Morphabl
     area = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
     main = (head.regions == Region.FACE) | (head.regions == Region.SCALP)
     assert (area[main] < 0).all(), "seen from outside, u to the right and v down, triangles run clockwise"
+
+
+def test_no_two_triangles_share_a_texel(head: MorphableModel) -> None:
+    size = 512
+    corners = head.uv[head.uv_triangles]
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    area = 0.5 * (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).abs().sum() * size**2
+    flat = torch.cat([head.uv * size, torch.ones(len(head.uv), 1)], 1)[None]
+    covered = (default_rasterizer()(flat, head.uv_triangles, size, size).face >= 0).sum()
+    assert abs(float(area) / float(covered) - 1) < 0.005
 
 
 def test_face_has_most_of_the_texels(head: MorphableModel) -> None:

@@ -41,8 +41,10 @@ def smoothstep(value: Tensor) -> Tensor:
 
 def box_blur(image: Tensor, radius: int, passes: int = 2) -> Tensor:
     """(B, C, T, T) -> same: mean over (2 radius + 1)^2 neighbours, repeated; the border averages what exists."""
+    side = 2 * radius + 1
     for _ in range(passes):
-        image = F.avg_pool2d(image, 2 * radius + 1, stride=1, padding=radius, count_include_pad=False)
+        image = F.avg_pool2d(image, (side, 1), stride=1, padding=(radius, 0), count_include_pad=False)
+        image = F.avg_pool2d(image, (1, side), stride=1, padding=(0, radius), count_include_pad=False)
     return image
 
 
@@ -104,38 +106,45 @@ def smooth_ratio(
     Returns:
         (B, 3, T, T) positive factors; 1 where a group was not seen at all, and in the gaps.
     """
+    batch, channels, size, _ = target.shape
     log_ratio = target.clamp_min(LOG_FLOOR).log() - source.clamp_min(LOG_FLOOR).log()
-    field = torch.zeros_like(log_ratio)
-    for index, group in enumerate(groups):
-        known = weights * group
-        near = box_blur(known, detail)
-        coarse = box_blur(log_ratio * known, detail) / near.clamp_min(1e-6)
-        prior: Tensor | float = 0.0
-        if index == 0:
-            total = known.sum((2, 3), keepdim=True)
-            prior = (log_ratio * known).sum((2, 3), keepdim=True) / total.clamp_min(1.0)
-        extended = push_pull(coarse, smoothstep(near * 2) * (near > 1e-3), prior, prior_weight)
-        field = field + group * extended
-    return field.exp()
+    # Every complexion of every picture is a picture of its own: (B * G, ..., T / detail, T / detail).
+    known = (weights * groups).flatten(0, 1)[:, None]
+    amount = F.avg_pool2d(known, detail)
+    total = (log_ratio[:, None] * weights[:, None] * groups[:, None]).flatten(0, 1)
+    total = F.avg_pool2d(total, detail)
+    near = box_blur(amount, 1)
+    coarse = box_blur(total, 1) / near.clamp_min(1e-6)
+    skin = torch.zeros(len(groups), device=target.device).index_fill(0, torch.tensor([0], device=target.device), 1.0)
+    mean = total.sum((2, 3), keepdim=True) / amount.sum((2, 3), keepdim=True).clamp_min(1e-3)
+    prior = mean * skin.repeat(batch)[:, None, None, None]
+    extended = push_pull(coarse, smoothstep(2 * near), prior, prior_weight)
+    field = F.interpolate(extended, (size, size), mode="bilinear", align_corners=False)
+    field = box_blur(field, detail // 2, 1).view(batch, len(groups), channels, size, size)
+    return (field * groups[:, None]).sum(1).exp()
 
 
-def feather(partial_weight: Tensor, atlas: Tensor, radius: int) -> Tensor:
-    """How much of a layer shows: its weight, faded to 0 over ``radius`` texels before it ends inside a chart.
+def feather(weight: Tensor, groups: Tensor, radius: int, inner_radius: int = 1) -> Tensor:
+    """How much of a layer shows: its weight, faded to 0 over some texels before it ends inside a chart.
 
-    The rim of a chart is no end: there the neighbouring texel is a gap, not something hidden.
+    The rim of a chart is no end: there the neighbouring texel is a gap, not something hidden. Of the eyes and the
+    mouth little is ever seen, so they fade over ``inner_radius`` only.
 
     Args:
-        partial_weight: (B, 1, T, T) in [0, 1].
-        atlas: (T, T) from ``region_atlas``.
-        radius: texels.
+        weight: (B, 1, T, T) in [0, 1].
+        groups: (3, T, T) from ``region_groups``.
+        radius: texels, for skin.
 
     Returns:
         (B, 1, T, T) in [0, 1], 0 in the gaps.
     """
-    inside = (atlas >= 0).to(partial_weight).expand_as(partial_weight)
-    seen = (partial_weight > 0.05).to(partial_weight) * inside
-    share = box_blur(seen, radius, 1) / box_blur(inside, radius, 1).clamp_min(1e-6)
-    return smoothstep(partial_weight) * smoothstep(2 * share - 1) * inside
+    inside = groups.sum(0).expand_as(weight)
+    seen = (weight > 0.05).to(weight) * inside
+    shown = torch.zeros_like(weight)
+    for mask, reach in ((groups[0], radius), (groups[1:].sum(0), inner_radius)):
+        share = box_blur(seen, reach, 1) / box_blur(inside, reach, 1).clamp_min(1e-6)
+        shown = shown + mask * smoothstep(2 * share - 1)
+    return smoothstep(weight) * shown
 
 
 def close_gaps(image: Tensor, atlas: Tensor) -> Tensor:

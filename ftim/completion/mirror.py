@@ -54,7 +54,7 @@ class MirrorCompletion:
         shading = self.uv_renderer.shading(fit)
         seen = delight(partial.color, shading)
         weight = partial.confidence * partial.visibility
-        alpha = feather(weight, atlas, blend)
+        alpha = feather(weight, groups, blend)
 
         template = self.template.to(partial.color).expand_as(seen)
         ground = template * smooth_ratio(seen, template, alpha, groups, detail=detail)

@@ -59,7 +59,7 @@ class TeleaCompletion:
 
         shading = self.uv_renderer.shading(fit)
         seen = delight(partial.color, shading)
-        alpha = feather(partial.confidence * partial.visibility, atlas, round(self.settings.feather * size))
+        alpha = feather(partial.confidence * partial.visibility, groups, round(self.settings.feather * size))
         template = self.template.to(partial.color).expand_as(seen)
         ground = template * smooth_ratio(seen, template, alpha, groups, detail=round(size / 64))
 

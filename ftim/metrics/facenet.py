@@ -3,7 +3,7 @@
 The network is facenet-pytorch's InceptionResnetV1 with the numbers of an original TensorFlow model: asset
 ``graph_final.pb``, a frozen graph in which each batch norm is folded into the convolution before it. OpenCV reads the
 graph; its constants go into the module by name, so that gradients flow and a GPU can be used. Both run the same
-arithmetic: TensorFlow pads with zeros on both sides alike here, since its strided convolutions and poolings pad nothing.
+arithmetic: only convolutions of stride 1 are padded, with zeros on both sides alike.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def face_embedding(network: InceptionResnetV1, image: Tensor, mask: Tensor | Non
     """(B, 3, H, W) in [0, 1], sRGB -> (B, 512) of unit length. Differentiable in the image.
 
     The square crop is resized to 160 x 160 by bilinear interpolation with antialiasing (a triangle filter as wide as
-    the reduction), then scaled to (255 x - 127.5) / 128. With a mask (B, 1, H, W) the image is put on mid grey outside it
-    before it is resized.
+    the reduction), then scaled to (255 x - 127.5) / 128. With a mask (B, 1, H, W) the image is put on mid grey outside
+    it before it is resized.
     """
     check_pair(image, image, mask)
     image = on_grey(image, mask)
@@ -136,9 +136,18 @@ _REPEATS = {"repeat_1": ("Repeat", "block35"), "repeat_2": ("Repeat_1", "block17
 
 _BLOCK_KERNELS = {"35": ("1x1", "3x3", "3x3"), "17": ("1x1", "1x7", "7x1"), "8": ("1x1", "1x3", "3x1")}
 
+# (Module, branch) -> the place of its last convolution; None where the branch is that convolution alone.
+_REDUCTION_ENDS: dict[tuple[str, int], int | None] = {
+    ("Mixed_6a", 0): None,
+    ("Mixed_6a", 1): 2,
+    ("Mixed_7a", 0): 1,
+    ("Mixed_7a", 1): 1,
+    ("Mixed_7a", 2): 2,
+}
+
 
 def _graph_name(name: str) -> str:
-    """``repeat_1.0.branch1.1.conv`` -> ``Repeat/block35_1/Branch_1/Conv2d_0b_3x3``: the convolution's name in the graph."""
+    """A convolution in the graph: ``repeat_1.0.branch1.1.conv`` -> ``Repeat/block35_1/Branch_1/Conv2d_0b_3x3``."""
     parts = name.split(".")
     if parts[0].startswith("conv2d_"):
         kernel = {"conv2d_3b": "1x1"}.get(parts[0], "3x3")
@@ -162,8 +171,7 @@ def _step_name(prefix: str, branch: int, step: int | None) -> str:
         if step is None:
             return "Conv2d_1x1"
         return f"Conv2d_0{'abc'[step]}_{_BLOCK_KERNELS[residual[1]][step]}"
-    # The two reductions: each branch ends in a 3x3 of stride 2 called 1a; 1x1 first and 3x3 between where there are more.
-    last = {"Mixed_6a": {0: None, 1: 2}, "Mixed_7a": {0: 1, 1: 1, 2: 2}}[prefix][branch]
-    if step == last:
+    # The two reductions: each branch ends in a 3x3 of stride 2 called 1a; before it come a 1x1 and perhaps a 3x3.
+    if step == _REDUCTION_ENDS[prefix, branch]:
         return "Conv2d_1a_3x3"
     return ("Conv2d_0a_1x1", "Conv2d_0b_3x3")[step or 0]

@@ -27,7 +27,7 @@ def check_pair(image: Tensor, reference: Tensor, mask: Tensor | None) -> None:
 
 
 def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
-    """(B, C, H, W) and (B, 1, H, W) or None -> (B,): the mean over channels and chosen pixels; NaN if none is chosen."""
+    """(B, C, H, W) and (B, 1, H, W) or None -> (B,): mean over channels and chosen pixels; NaN if none is chosen."""
     if mask is None:
         return values.mean((1, 2, 3))
     chosen = mask > 0.5

@@ -64,7 +64,10 @@ class MorphableModel(Batched):
 
     def vertices(self, identity: Tensor, expression: Tensor) -> Tensor:
         """(B, K) and (B, E) -> (B, V, 3) in head space, metres."""
-        if identity.shape[1:] != self.identity_basis.shape[:1] or expression.shape[1:] != self.expression_basis.shape[:1]:
+        if (
+            identity.shape[1:] != self.identity_basis.shape[:1]
+            or expression.shape[1:] != self.expression_basis.shape[:1]
+        ):
             raise ValueError(
                 f"identity {tuple(identity.shape)} and expression {tuple(expression.shape)} do not fit "
                 f"{self.name} with {len(self.identity_basis)} and {len(self.expression_basis)} components"

@@ -32,8 +32,9 @@ def load_open_head(path: Path = OPEN_HEAD_PATH) -> MorphableModel:
             present = set(file.keys())
             if metadata.get("version") != str(OPEN_HEAD_VERSION) or present != set(names):
                 raise ModelFileError(
-                    f"{path} is version {metadata.get('version')} with {len(present)} tensors; this ftim reads version "
-                    f"{OPEN_HEAD_VERSION} with {len(names)}. Reinstall ftim or bake it again: python scripts/bake_head.py"
+                    f"{path} is version {metadata.get('version')} with {len(present)} tensors; this ftim reads "
+                    f"version {OPEN_HEAD_VERSION} with {len(names)}. Reinstall ftim or bake the head again: "
+                    "python scripts/bake_head.py"
                 )
             tensors = {name: file.get_tensor(name) for name in names}
     except ModelFileError:
@@ -57,5 +58,6 @@ def save_open_head(model: MorphableModel, path: Path = OPEN_HEAD_PATH) -> None:
         kind = torch.int32 if field.name in _INTEGERS else torch.float16 if field.name in _HALVES else torch.float32
         tensors[field.name] = value.to(kind).contiguous()
     temporary = path.with_suffix(".tmp")
-    save_file(tensors, str(temporary), metadata={"version": str(OPEN_HEAD_VERSION), "name": model.name})
+    # One entry only: safetensors writes several in an order that changes from run to run.
+    save_file(tensors, str(temporary), metadata={"version": str(OPEN_HEAD_VERSION)})
     temporary.replace(path)

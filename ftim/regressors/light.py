@@ -28,7 +28,7 @@ class LightSettings:
     """Colour residual, in sRGB units, at which a point counts a quarter."""
     direct_prior: float = 0.01
     """Precision of the three linear harmonics around 0, relative to that of one point set of unit weight."""
-    curved_prior: float = 0.05
+    curved_prior: float = 0.02
     """The same for the five quadratic harmonics, which explode on unlit sides if left free."""
 
 
@@ -36,8 +36,8 @@ def fit_light(colors: Tensor, albedo: Tensor, normals: Tensor, weights: Tensor, 
     """The light under which points of known albedo look as photographed.
 
     ``colors`` (B, N, 3) sRGB in the photo, ``albedo`` (N, 3) or (B, N, 3) sRGB, ``normals`` (B, N, 3) unit, camera
-    space, ``weights`` (B, N) at least 0: area times visibility. Returns (B, 9, 3), whose shading is at least
-    ``SHADING_FLOOR`` in every direction. A photo without any weight gets ambient light of shading 1.
+    space, ``weights`` (B, N) at least 0: area times visibility. Returns (B, 9, 3), whose shading of surfaces that
+    face the camera is at least ``SHADING_FLOOR``. A photo without any weight gets ambient light of shading 1.
     """
     basis = sh_basis(normals)
     total = weights.sum(1, keepdim=True)
@@ -70,19 +70,19 @@ def fit_light(colors: Tensor, albedo: Tensor, normals: Tensor, weights: Tensor, 
 
 
 def positive(light: Tensor) -> Tensor:
-    """(B, 9, 3) -> (B, 9, 3): bands above the constant one drawn in until no direction is shaded below the floor."""
-    constant = SH_CONSTANT * light[:, :1]
-    constant = constant.clamp_min(2 * SHADING_FLOOR)
-    rest = sh_basis(directions(light.device, light.dtype))[:, 1:] @ light[:, 1:]
+    """(B, 9, 3) -> (B, 9, 3): bands above the constant one drawn in until no direction that faces the camera is
+    shaded below the floor."""
+    constant = (SH_CONSTANT * light[:, :1]).clamp_min(2 * SHADING_FLOOR)
+    rest = sh_basis(facing_directions(light.device, light.dtype))[:, 1:] @ light[:, 1:]
     lowest = rest.min(1, keepdim=True).values
     room = (constant - SHADING_FLOOR) / (-lowest).clamp_min(1e-12)
     return torch.cat([constant / SH_CONSTANT, light[:, 1:] * room.clamp(max=1)], dim=1)
 
 
-def directions(device: torch.device, dtype: torch.dtype, rings: int = 12) -> Tensor:
-    """(N, 3) unit vectors spread over the sphere, symmetric in x."""
+def facing_directions(device: torch.device, dtype: torch.dtype, rings: int = 12) -> Tensor:
+    """(N, 3) unit vectors spread over the half sphere that faces the camera, symmetric in x."""
     polar = (torch.arange(rings, device=device, dtype=dtype) + 0.5) * (torch.pi / rings)
-    azimuth = torch.arange(2 * rings, device=device, dtype=dtype) * (torch.pi / rings)
+    azimuth = (torch.arange(rings + 1, device=device, dtype=dtype) / rings - 0.5) * torch.pi
     polar, azimuth = torch.meshgrid(polar, azimuth, indexing="ij")
     vectors = [polar.sin() * azimuth.sin(), polar.cos(), polar.sin() * azimuth.cos()]
     return torch.stack(vectors, dim=-1).flatten(0, 1)

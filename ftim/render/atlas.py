@@ -13,7 +13,7 @@ from ftim.render.rasterizer import Fragments, Rasterizer
 from ftim.structures import Batched
 
 GUTTER = 4
-"""Texels. Charts are extended this far beyond their border, so that filtering at a border never meets an empty texel."""
+"""Texels. Charts are extended this far beyond their border, so that filtering there never meets an empty texel."""
 
 
 @dataclass(frozen=True)

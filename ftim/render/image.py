@@ -15,14 +15,11 @@ from ftim.render.interpolate import differentiable_barycentrics, interpolate
 from ftim.render.pose import pose_head
 from ftim.render.rasterizer import Rasterizer
 from ftim.render.shading import shade
+from ftim.render.visibility import grow
 from ftim.structures import Face, Fit, Rendering
 
 FACE_REGIONS: tuple[Region, ...] = (Region.FACE, Region.EYES, Region.TEETH, Region.TONGUE, Region.MOUTH)
 """The face up to the hair line, with all that is inside it."""
-
-EDGE = 1.5
-"""Pixels over which the overlay fades into the photograph, inside the mask."""
-
 
 class ImageRenderer:
     """Draws textured heads of one model."""
@@ -96,12 +93,11 @@ def sample_texture(texture: Tensor, uv: Tensor) -> Tensor:
     )
 
 
-def soften(mask: Tensor, edge: float = EDGE) -> Tensor:
-    """(B, 1, H, W) in [0, 1] -> same: the mask with an edge that fades to 0 inside it, never outside."""
-    reach = max(1, round(edge))
-    shrunk = -F.max_pool2d(-mask, 2 * reach + 1, stride=1, padding=reach)
-    blurred = F.avg_pool2d(shrunk, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)
-    return torch.minimum(blurred, mask)
+def soften(mask: Tensor) -> Tensor:
+    """(B, 1, H, W) in [0, 1] -> same: the mask with an edge that fades to 0 inside it, never outside. No gradient."""
+    with torch.no_grad():
+        shrunk = 1 - grow(1 - mask)
+        return torch.minimum(F.avg_pool2d(shrunk, 3, stride=1, padding=1, count_include_pad=False), mask)
 
 
 def paste_back(photo: np.ndarray, face: Face, rendering: Rendering) -> np.ndarray:

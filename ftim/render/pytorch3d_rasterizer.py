@@ -35,8 +35,8 @@ class PyTorch3DRasterizer:
     def __init__(self) -> None:
         if not pytorch3d_available():
             raise ImportError(
-                "PyTorch3D is not installed. It has no wheel on PyPI and must be built from source, see CONTRIBUTING.md. "
-                "default_rasterizer() needs no PyTorch3D."
+                "PyTorch3D is not installed. It has no wheel on PyPI and must be built from source, see CONTRIBUTING.md; "
+                "default_rasterizer() works without it."
             )
 
     def __call__(self, positions: Tensor, triangles: Tensor, height: int, width: int) -> Fragments:

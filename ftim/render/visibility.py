@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ftim.render.rasterizer import Fragments
@@ -81,10 +80,13 @@ def in_sight(planes: DepthPlanes, positions: Tensor, tolerance: float) -> Tensor
     return inside & (depth <= shifted_depth(seen, x - column - 0.5, y - row - 0.5) + tolerance)
 
 
-def outlines(planes: DepthPlanes, jump: float) -> Tensor:
+def outlines(planes: DepthPlanes, jump: float, openings: Tensor | None = None) -> Tensor:
     """Pixels at which the surface breaks off: a neighbour is empty, or further along by more than ``jump`` metres.
 
     A steep surface is no outline: the neighbour has to leave the planes of both pixels.
+
+    Args:
+        openings: (B, H, W) bool, pixels that are seen through an opening (eyes, mouth); its rim is not an outline.
 
     Returns:
         (B, 1, H, W) float, 1 on both sides of the break. The picture's rim is not an outline.
@@ -100,7 +102,10 @@ def outlines(planes: DepthPlanes, jump: float) -> Tensor:
         forward = (shifted_depth(first, *step) - 1 / second.inverse).abs()
         backward = (shifted_depth(second, -step[0], -step[1]) - 1 / first.inverse).abs()
         # Empty minus empty is not a number, and not a break.
-        broken = (torch.minimum(forward, backward) > jump).to(inverse.dtype)
+        broken = torch.minimum(forward, backward) > jump
+        if openings is not None:
+            broken = broken & ~openings[:, *a] & ~openings[:, *b]
+        broken = broken.to(inverse.dtype)
         marked[:, *a] = torch.maximum(marked[:, *a], broken)
         marked[:, *b] = torch.maximum(marked[:, *b], broken)
     return marked[:, None]
@@ -112,12 +117,25 @@ def distance_to(marked: Tensor, reach: int) -> Tensor:
     Steps go to the sides and, every second time, to the corners too: an octagon, near enough to a circle.
     """
     near = marked
-    distance = torch.full_like(marked, float(reach)) * (1 - marked)
+    distance = reach * (1 - marked)
     for step in range(1, reach):
-        if step % 2:
-            across = F.max_pool2d(near, (1, 3), stride=1, padding=(0, 1))
-            near = torch.maximum(across, F.max_pool2d(near, (3, 1), stride=1, padding=(1, 0)))
-        else:
-            near = F.max_pool2d(near, 3, stride=1, padding=1)
-        distance = torch.where(near > 0, distance.clamp(max=float(step)), distance)
+        near = torch.maximum(_maximum(near, -1), _maximum(near, -2)) if step % 2 else grow(near)
+        distance = torch.where(near > 0, distance.clamp(max=step), distance)
     return distance
+
+
+def grow(values: Tensor, radius: int = 1) -> Tensor:
+    """(..., H, W) -> same: the maximum over the (2 radius + 1)^2 pixels around each, within the picture."""
+    for _ in range(radius):
+        values = _maximum(_maximum(values, -1), -2)
+    return values
+
+
+def _maximum(values: Tensor, axis: int) -> Tensor:
+    """The maximum of each pixel and its two neighbours along one axis; much faster on a CPU than pooling."""
+    result = values.clone()
+    size = values.shape[axis]
+    later, earlier = values.narrow(axis, 1, size - 1), values.narrow(axis, 0, size - 1)
+    torch.maximum(result.narrow(axis, 0, size - 1), later, out=result.narrow(axis, 0, size - 1))
+    torch.maximum(result.narrow(axis, 1, size - 1), earlier, out=result.narrow(axis, 1, size - 1))
+    return result

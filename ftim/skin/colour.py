@@ -26,6 +26,8 @@ class Deviations:
     """(S, S, 3) float32: log brightness, and (R - G) and (G - B) over the sum of the three."""
     sigma: np.ndarray
     """(3,) robust spread of skin."""
+    level: float
+    """Mean brightness of skin, 0 to 1."""
 
     @property
     def squared(self) -> np.ndarray:
@@ -68,7 +70,8 @@ def deviations(image: np.ndarray, head: HeadPixels, weight: np.ndarray, rounds: 
     known = columns @ coefficients
     expected = np.clip(expected, known.min(0) - (0.3, 0.02, 0.02), known.max(0) + (0.1, 0.02, 0.02))
     expected[~head.inside] = np.average(known, axis=0, weights=base * robust)
-    return Deviations((features - expected).astype(np.float32), sigma)
+    level = float(np.average((image @ LUMA).ravel()[rows], weights=base * robust))
+    return Deviations((features - expected).astype(np.float32), sigma, level)
 
 
 def _chromaticity(image: np.ndarray) -> np.ndarray:

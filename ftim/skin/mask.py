@@ -12,6 +12,7 @@ from torch import Tensor
 from ftim.morphable.model import MorphableModel, Region
 from ftim.render.rasterizer import Rasterizer
 from ftim.skin.colour import Deviations, bin_numbers, deviations, histogram
+from ftim.skin.glasses import glasses_pixels
 from ftim.skin.geometry import HeadPixels, grown, head_pixels
 from ftim.structures import Face, Fit
 
@@ -34,8 +35,6 @@ class SkinSettings:
     """Standard deviation of the blur of the rim."""
     speck: float = 0.02
     """Parts that are thinner than twice this are dropped."""
-    glasses: float = 0.5
-    """Evidence above which a photo counts as showing glasses."""
 
 
 def skin_mask(
@@ -78,7 +77,7 @@ def mask_one(image: np.ndarray, valid: np.ndarray, head: HeadPixels, settings: S
     evidence = keep_face(evidence, deviation, head, features, beard)
     evidence[~valid | ~grown(head.inside, 0.01 * head.unit)] = -6
     smooth = smoothed(image, evidence, settings)
-    return cleaned(smooth, head, settings)
+    return cleaned(smooth, glasses_pixels(deviation, head), head, settings)
 
 
 def where_skin_is_expected(head: HeadPixels, features: np.ndarray) -> np.ndarray:
@@ -136,6 +135,9 @@ def keep_face(
     lower = face & (y < BELOW_NOSE + 0.15) & (x < 0.8)
     bearded = np.clip((beard - 0.15) / 0.2, 0, 1)
     evidence[lower] = np.maximum(evidence[lower], -4 + 7 * bearded)
+    # Highlights are as bright as a white wall, but there is no wall in the middle of a face.
+    middle = face & (x < 0.45) & (y < 0.5) & (deviation.value[..., 0] > 0)
+    evidence[middle] = np.maximum(evidence[middle], 1)
     inner = face & (x < 0.5) & (y < 0.1) & (y > -1.15)
     evidence[inner] = np.maximum(evidence[inner], 2)
     mouth = np.isin(head.region, (Region.EYES, Region.TEETH, Region.TONGUE, Region.MOUTH))
@@ -150,17 +152,21 @@ def smoothed(image: np.ndarray, evidence: np.ndarray, settings: SkinSettings) ->
     return cv2.ximgproc.fastGlobalSmootherFilter(guide, source, settings.smoothing, settings.edge)
 
 
-def cleaned(evidence: np.ndarray, head: HeadPixels, settings: SkinSettings) -> np.ndarray:
-    """Log-odds -> soft mask: one part around the nose without thin spurs, drawn in by the erosion, soft at the rim."""
+def cleaned(evidence: np.ndarray, glasses: np.ndarray, head: HeadPixels, settings: SkinSettings) -> np.ndarray:
+    """Log-odds -> soft mask: one part around the nose without holes, thin spurs, and glasses; soft at the rim."""
     unit = head.unit
     solid = grown(evidence > 0, -settings.speck * unit)
-    count, labels = cv2.connectedComponents(np.uint8(solid))
     x, y = np.abs(head.place[..., 0]), head.place[..., 1]
     core = head.inside & (x < 0.5) & (y < 0.2) & (y > -1)
-    share = np.bincount(labels[core & solid], minlength=count)
-    share[0] = 0
+    _, labels = cv2.connectedComponents(np.uint8(solid))
+    share = np.bincount(labels[core & solid], minlength=1)
     if share.sum() == 0:
         return np.zeros(evidence.shape, np.float32)
     kept = np.isin(labels, np.flatnonzero(share > 0.02 * share.sum()))
-    kept = grown(kept, (settings.speck - settings.erosion) * unit)
+    kept = grown(kept, settings.speck * unit)
+    # What is enclosed by the face belongs to it: highlights, moles, shadows.
+    _, labels = cv2.connectedComponents(np.uint8(~kept), connectivity=4)
+    frame = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1], labels[~head.inside]])
+    kept |= ~np.isin(labels, np.unique(frame))
+    kept = grown(kept, -settings.erosion * unit) & ~glasses
     return cv2.GaussianBlur(kept.astype(np.float32), (0, 0), max(settings.softness * unit, 0.5))

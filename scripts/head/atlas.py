@@ -15,7 +15,11 @@ from scipy import sparse
 from scipy.sparse.csgraph import laplacian as graph_laplacian
 from scipy.sparse.linalg import factorized
 
+from scripts.head.scaffold import fill_holes
+
 FACE_DENSITY, HEAD_DENSITY, EAR_DENSITY = 1.0, 0.27, 0.42
+HOLE_WEIGHT = 0.01
+"""How stiff the filling of the holes is against the skin."""
 FEATURE_GAIN, FEATURE_RADIUS = 0.45, 0.022
 
 
@@ -78,25 +82,38 @@ def energy(
     return float(value), symmetric(gradient, mirror).ravel()
 
 
-def relax(chart: Chart, points: np.ndarray, density: np.ndarray, iterations: int) -> np.ndarray:
+def relax(chart: Chart, points: np.ndarray, density: np.ndarray, rounds: int, iterations: int) -> np.ndarray:
     """Relaxed UV (U, 2) of a chart, in metres times density, exactly symmetric about u = 0.
 
     points is (F, 3, 3), the triangles' corners in space; density (F,) the wanted texels a metre, relative.
     """
     inverse, area = local_frames(points, density)
-    uv = chart.uv
-    edge_a, edge_b = uv[chart.corners[:, 1]] - uv[chart.corners[:, 0]], uv[chart.corners[:, 2]] - uv[chart.corners[:, 0]]
-    det = edge_a[:, 0] * edge_b[:, 1] - edge_a[:, 1] * edge_b[:, 0]
+    first, second = chart.uv[chart.corners[:, 1]], chart.uv[chart.corners[:, 2]]
+    origin = chart.uv[chart.corners[:, 0]]
+    det = np.linalg.det(np.stack([first - origin, second - origin], -1))
     sign = float(np.sign(np.median(det)))
     if (sign * det).min() <= 0:
         raise ValueError(f"{int((sign * det <= 0).sum())} triangles of the chart start flipped")
-    uv = uv * np.sqrt(area.sum() / (0.5 * np.abs(det).sum()))
-    arguments = (chart.corners, chart.mirror, inverse, area, sign)
-    start = energy(uv.ravel(), *arguments)[0] / area.sum()
-    relaxed = symmetric(descend(uv, arguments, iterations), chart.mirror)
-    final = energy(relaxed.ravel(), *arguments)[0] / area.sum()
+    uv = chart.uv * np.sqrt(area.sum() / (0.5 * np.abs(det).sum()))
+
+    skin = (chart.corners, chart.mirror, inverse, area, sign)
+    start = energy(uv.ravel(), *skin)[0] / area.sum()
+    for _ in range(rounds):
+        # The filling is cut anew from the present shape of the holes, else its first triangles would lock them.
+        holes = fill_holes(uv, chart.corners)
+        flat = np.concatenate([uv, np.zeros((len(uv), 1))], 1)
+        hole_inverse, hole_area = local_frames(flat[holes], np.ones(len(holes)))
+        with_holes = (
+            np.concatenate([chart.corners, holes]),
+            chart.mirror,
+            np.concatenate([inverse, hole_inverse]),
+            np.concatenate([area, HOLE_WEIGHT * hole_area]),
+            sign,
+        )
+        uv = symmetric(descend(uv, with_holes, iterations), chart.mirror)
+    final = energy(uv.ravel(), *skin)[0] / area.sum()
     print(f"chart of {len(chart.triangles)} triangles: energy {start:.2f} -> {final:.2f} (4 is isometric)")
-    return relaxed
+    return uv
 
 
 def descend(

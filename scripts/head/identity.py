@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from scripts.head.mesh import HeadMesh, to_head_axes
+from scripts.head.mesh import AnnyModel, HeadMesh, to_head_axes
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Bases:
 
 
 def draw_vertices(
-    whole: torch.nn.Module, mesh: HeadMesh, phenotypes: np.ndarray, changes: np.ndarray, labels: list[str]
+    whole: AnnyModel, mesh: HeadMesh, phenotypes: np.ndarray, changes: np.ndarray, labels: list[str]
 ) -> np.ndarray:
     """Vertices of heads (N, V, 3) for phenotype values (N, P) in [0, 1] and local changes (N, L)."""
     parts = []
@@ -51,7 +51,7 @@ def draw_vertices(
     return np.concatenate(parts)
 
 
-def head_changes(whole: torch.nn.Module, mesh: HeadMesh) -> list[str]:
+def head_changes(whole: AnnyModel, mesh: HeadMesh) -> list[str]:
     """Local changes that move some vertex of the head by more than a tenth of a millimetre.
 
     Those of the torso are left out: they carry the head along without changing it.
@@ -115,7 +115,7 @@ def principal(offsets: np.ndarray, weights: np.ndarray, count: int) -> tuple[np.
     return components.reshape(count, *offsets.shape[1:]), share
 
 
-def build_bases(whole: torch.nn.Module, mesh: HeadMesh, weights: np.ndarray, config: IdentityConfig) -> Bases:
+def build_bases(whole: AnnyModel, mesh: HeadMesh, weights: np.ndarray, config: IdentityConfig) -> Bases:
     """Draw the population, split it into symmetric and antisymmetric parts, and reduce each by PCA."""
     rng = np.random.default_rng(config.seed)
     labels = head_changes(whole, mesh)
@@ -150,7 +150,7 @@ def build_bases(whole: torch.nn.Module, mesh: HeadMesh, weights: np.ndarray, con
     )
 
 
-def is_sideways(whole: torch.nn.Module, mesh: HeadMesh, name: str) -> bool:
+def is_sideways(whole: AnnyModel, mesh: HeadMesh, name: str) -> bool:
     """True for a change without partner that moves the face to one side (its mirror image is its opposite)."""
     row = list(whole.blendshape_labels).index(f"local_change:{name}")
     delta = to_head_axes(whole.blendshapes[row, mesh.base_vertices].numpy())
@@ -158,7 +158,7 @@ def is_sideways(whole: torch.nn.Module, mesh: HeadMesh, name: str) -> bool:
     return bool(np.abs(delta + mirrored).max() < 0.2 * np.abs(delta).max())
 
 
-def build_expressions(whole: torch.nn.Module, mesh: HeadMesh) -> np.ndarray:
+def build_expressions(whole: AnnyModel, mesh: HeadMesh) -> np.ndarray:
     """The 52 facial actions as offsets from rest (E, V, 3), made exactly mirror-symmetric in pairs."""
     from ftim.morphable.expressions import EXPRESSION_MIRROR, EXPRESSIONS
 

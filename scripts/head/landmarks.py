@@ -96,7 +96,7 @@ def register(mesh: HeadMesh, bases: Bases, face: CanonicalFace, rounds: int = 30
     triangles = mesh.triangles[allowed]
     basis = bases.identity[bases.identity_mirror > 0]
     coefficients = np.zeros(len(basis))
-    for step in range(rounds):
+    for _ in range(rounds):
         vertices = bases.mean + np.einsum("kvc,k->vc", basis, coefficients)
         surface = trimesh.Trimesh(vertices, triangles, process=False)
         nearest, distance, index = trimesh.proximity.closest_point(surface, target)
@@ -108,7 +108,8 @@ def register(mesh: HeadMesh, bases: Bases, face: CanonicalFace, rounds: int = 30
         jacobian = on_basis.reshape(len(basis), -1)
         stiffness = 0.002**2 * np.eye(len(basis))
         coefficients = np.linalg.solve(jacobian @ jacobian.T + stiffness, jacobian @ (target - rest).ravel())
-    print(f"canonical face to head: mean {distance.mean() * 1e3:.2f} mm, 95 % {np.quantile(distance, 0.95) * 1e3:.2f} mm")
+    millimetres = 1e3 * distance
+    print(f"canonical face to head: mean {millimetres.mean():.2f} mm, 95 % {np.quantile(millimetres, 0.95):.2f} mm")
     return with_irises(mesh, bases, allowed[index], bary)
 
 

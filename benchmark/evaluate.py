@@ -1,0 +1,179 @@
+"""The loop: every case through every method, shared work done once, each batch of rows saved as soon as it is made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from benchmark.methods import Method
+from benchmark.pictures import PictureFolder
+from benchmark.protocols import (
+    Case,
+    EvaluationProtocol,
+    Loaded,
+    Pairs,
+    describe,
+    isolate,
+    load,
+    make_views,
+)
+from benchmark.records import Row, Scores
+from benchmark.scoring import Scorer
+from benchmark.work_log import WorkLog
+from ftim.pipeline import Pipeline
+from ftim.structures import Rendering
+
+Drawn = tuple[Pairs, Rendering]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A chunk of cases, ready for the methods."""
+
+    pairs: list[tuple[list[Case], Pairs]]
+    """Usually one; one a case when a case of the chunk failed."""
+    failures: list[Row]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One run over all cases."""
+
+    pipeline: Pipeline
+    protocol: EvaluationProtocol
+    scorer: Scorer
+    methods: list[Method]
+    logs: dict[str, WorkLog]
+    """By method."""
+    pictures: PictureFolder | None
+    """Where examples are kept; None for photographs that must not be shown."""
+    batch_size: int
+    quiet: bool = False
+
+    def run(self) -> None:
+        """Fill the logs. Chunks are the same on every run, so a resumed run repeats the same arithmetic."""
+        size = 1 if self.protocol.together else self.batch_size
+        cases = self.protocol.cases
+        chunks = [list(cases[start : start + size]) for start in range(0, len(cases), size)]
+        todo = [chunk for chunk in chunks if self._missing(chunk)]
+        photos = [sum(len(case.photos) for case in chunk) for chunk in chunks]
+        done = sum(photos) - sum(len(case.photos) for chunk in todo for case in chunk)
+        with tqdm(total=sum(photos), initial=done, unit="photo", disable=self.quiet) as bar:
+            for loaded, seconds in self._loaded(todo):
+                shared = self._share(loaded, seconds)
+                for method in self._missing([item.case for item in loaded]):
+                    self._evaluate(shared, method)
+                bar.update(sum(len(item.case.photos) for item in loaded))
+
+    def _missing(self, chunk: list[Case]) -> list[Method]:
+        names = [name for case in chunk for name in case.rows]
+        return [method for method in self.methods if not self.logs[method.name].has(names)]
+
+    def _loaded(self, chunks: list[list[Case]]) -> Iterator[tuple[list[Loaded], float]]:
+        """Chunks with their faces. One thread reads and detects ahead while the chunk before is worked on."""
+
+        def work(chunk: list[Case]) -> tuple[list[Loaded], float]:
+            start = time.perf_counter()
+            return [load(case, self.pipeline) for case in chunk], time.perf_counter() - start
+
+        with ThreadPoolExecutor(1) as executor:
+            ahead = executor.submit(work, chunks[0]) if chunks else None
+            for following in [*chunks[1:], None]:
+                if ahead is None:
+                    return
+                current = ahead.result()
+                ahead = executor.submit(work, following) if following is not None else None
+                yield current
+
+    def _share(self, loaded: list[Loaded], seconds: float) -> Shared:
+        start = time.perf_counter()
+        failures = [Row(name, item.reason) for item in loaded if item.reason is not None for name in item.case.rows]
+        good = [item for item in loaded if item.reason is None]
+
+        def run(indices: list[int]) -> tuple[list[Case], Pairs]:
+            chosen = [good[index] for index in indices]
+            cases = [item.case for item in chosen]
+            return cases, self.protocol.pairs(make_views(chosen, self.pipeline, self.protocol.together), cases)
+
+        results, errors = isolate(run, list(range(len(good))))
+        for index, error in errors.items():
+            case = good[index].case
+            failures += [Row(name, describe(error, *case.photos)) for name in case.rows]
+        return Shared([result for _, result in results], failures, seconds + time.perf_counter() - start)
+
+    def _evaluate(self, shared: Shared, method: Method) -> None:
+        """One chunk, one method -> rows in its log."""
+        rows, seconds = list(shared.failures), 0.0
+        for cases, pairs in shared.pairs:
+            of_case = [[pairs.names.index(name) for name in case.rows] for case in cases]
+
+            def render(chosen: list[int], pairs: Pairs = pairs, of_case: list[list[int]] = of_case) -> Drawn:
+                part = select(pairs, [index for case in chosen for index in of_case[case]])
+                return part, self.protocol.render(method, part)
+
+            start = time.perf_counter()
+            results, errors = isolate(render, list(range(len(cases))))
+            seconds += time.perf_counter() - start
+            for case, error in errors.items():
+                rows += [Row(name, describe(error, *cases[case].photos)) for name in cases[case].rows]
+            for _, (part, rendering) in results:
+                rows += self._score(part, rendering)
+                if self.pictures is not None:
+                    self.pictures.keep(method.name, part, rendering)
+        order = [name for cases, pairs in shared.pairs for name in pairs.names]
+        order = [*order, *(row.name for row in shared.failures)]
+        rows.sort(key=lambda row: order.index(row.name))
+        self.logs[method.name].append(rows, shared.seconds, seconds)
+
+    def _score(self, pairs: Pairs, rendering: Rendering) -> list[Row]:
+        scores: list[dict[str, Scores]] = [{} for _ in pairs.names]
+        for target in pairs.targets:
+            image = rendering.overlay if target.block == "overlay" else unblended(rendering)
+            for index, value in enumerate(self.scorer.score(image, target)):
+                if bool(target.applies()[index]):
+                    scores[index][target.block] = value
+        drawn = ((rendering.mask > 0.5) * pairs.face_mask).sum((1, 2, 3)) / pairs.face_mask.sum((1, 2, 3)).clamp(min=1)
+        return [self._row(name, scores[index], round(float(drawn[index]), 4)) for index, name in enumerate(pairs.names)]
+
+    def _row(self, name: str, scores: dict[str, Scores], coverage: float) -> Row:
+        """A row that has its main block and only finite numbers, or the reason why not."""
+        if "face" not in scores:
+            return Row(name, "NoSkinError: too few pixels of visible skin to score")
+        if any(value.l1 is None or value.lpips is None for value in scores.values()):
+            return Row(name, "NotFiniteError: the rendering holds values that are not numbers")
+        return Row(name, None, scores, coverage)
+
+
+def unblended(rendering: Rendering) -> Tensor:
+    """(B, 3, H, W): the drawn head itself where there is one, else the overlay."""
+    return torch.where(rendering.mask > 0.5, rendering.image, rendering.overlay)
+
+
+def select(pairs: Pairs, indices: list[int]) -> Pairs:
+    """Some of the pairs, with all views when views are shared between pairs."""
+    if indices == list(range(len(pairs.names))):
+        return pairs
+    targets = [
+        replace(
+            target,
+            image=target.image[indices],
+            mask=None if target.mask is None else target.mask[indices],
+            embedding=None if target.embedding is None else target.embedding[indices],
+        )
+        for target in pairs.targets
+    ]
+    return Pairs(
+        [pairs.names[index] for index in indices],
+        pairs.views[[pairs.inputs[index] for index in indices]],
+        list(range(len(indices))),
+        list(range(len(indices))),
+        targets,
+        pairs.face_mask[indices],
+    )

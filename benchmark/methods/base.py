@@ -1,0 +1,59 @@
+"""What a compared method is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+from ftim.completion import Completion
+from ftim.pipeline import Pipeline
+from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture
+
+Source = Literal["official", "retrained", "reported", "reference"]
+"""Whose numbers: the authors' own weights; ours, as their paper describes the method; copied from a paper; or a simple
+method that shows what the numbers mean."""
+
+
+class Method(Protocol):
+    """One row of the table. A module of ``benchmark.methods`` has ``build(pipeline) -> Method``."""
+
+    @property
+    def name(self) -> str:
+        """Short, lower case; also the name of the module and of the result file."""
+        ...
+
+    @property
+    def source(self) -> Source: ...
+
+    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Rendering:
+        """A batch of faces -> their renderings, laid over ``face.image``.
+
+        The fit and the partial texture are those that every method gets; a method with its own fit ignores them.
+        Raises ``FtimError`` for a face that it cannot do: this becomes a row with the reason.
+        """
+        ...
+
+
+@runtime_checkable
+class TextureMethod(Method, Protocol):
+    """A method that completes the texture of the shared head, so that it can be seen from elsewhere (cross-view)."""
+
+    def complete(self, partial: PartialTexture, fit: Fit) -> Texture: ...
+
+
+@dataclass(frozen=True)
+class CompletionMethod:
+    """A completion on the shared head: differs from its like only in what it fills the texture with."""
+
+    name: str
+    source: Source
+    completion: Completion
+    pipeline: Pipeline
+
+    def complete(self, partial: PartialTexture, fit: Fit) -> Texture:
+        """See ``Completion``."""
+        return self.completion(partial, fit)
+
+    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Rendering:
+        """Completed and drawn as ``Pipeline.reconstruct`` does: over hair and glasses as well."""
+        return self.pipeline.render(self.complete(partial, fit), fit, face)

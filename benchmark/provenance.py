@@ -1,0 +1,87 @@
+"""Where a number came from: code, packages, machine, files."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ftim.assets import ASSETS, sha256_of
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PACKAGES = (
+    "torch", "torchvision", "numpy", "scipy", "pillow", "opencv-contrib-python", "mediapipe", "warp-lang", "lpips",
+    "piq", "facenet-pytorch",
+)  # fmt: skip
+"""Those that a score can depend on."""
+
+USED_ASSETS = ("face_landmarker.task", "graph_final.pb", "alexnet.ckpt")
+
+
+def provenance(device: torch.device) -> dict[str, Any]:
+    """Everything but the photographs, as JSON values; no path and no name of this machine or its user."""
+    return {
+        "commit": commit(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "assets": {name: ASSETS[name].sha256 for name in USED_ASSETS} | shipped_files(),
+        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def commit() -> str:
+    """The commit of this checkout; with "+" when the code in it was changed; "unknown" outside a repository."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--", "ftim", "benchmark")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head + ("+" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def device_name(device: torch.device) -> str:
+    """The kind of processor or GPU."""
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return f"cpu: {next(names, platform.processor() or platform.machine())}"
+
+
+def shipped_files() -> dict[str, str]:
+    """sha256 of the data files inside the package: the head and its template albedo."""
+    folder = ROOT / "ftim" / "morphable" / "data"
+    return {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.is_file()}
+
+
+def data_hash(paths: Iterable[Path]) -> str:
+    """One sha256 for a set of files: that of their own sha256 in hexadecimal, sorted, one a line."""
+    digests = sorted(sha256_of(path) for path in paths)
+    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+
+
+def code_hash() -> str:
+    """One sha256 for the code that scores depend on, with the shipped data; tables and figures are left out."""
+    files = [path for folder in ("ftim", "benchmark") for path in (ROOT / folder).rglob("*.py")]
+    drawing = {"tables.py", "figures.py", "pictures.py", "run.py"}
+    chosen = [path for path in files if not (path.parent.name == "benchmark" and path.name in drawing)]
+    return data_hash([*chosen, *(ROOT / "ftim" / "morphable" / "data").glob("*.*")])

@@ -1,0 +1,167 @@
+"""Markdown from the JSON of the results alone: ``results/<table>/README.md`` and the blocks of the project's README.
+
+    python benchmark/tables.py
+
+A block of the README lies between ``<!-- results:<table> -->`` and ``<!-- /results -->``.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from benchmark.records import METRICS, RecordError, Result, Scores, write_text
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "results"
+README = ROOT / "README.md"
+DISTRIBUTIONS = "distributions.png"
+OVERLAYS = "overlays.png"
+
+HEADINGS = {"l1": "L1 ↓", "psnr": "PSNR ↑", "ssim": "SSIM ↑", "lpips": "LPIPS ↓", "cosine": "cosine ↑"}
+
+_PLACES = {"l1": 4, "psnr": 2, "ssim": 4, "lpips": 4, "cosine": 4}
+
+TITLES = {
+    ("overlay", "overlay"): "Overlay: the whole crop against the photograph, as in the paper",
+    ("overlay", "face"): "Face: the drawn head alone, where skin is visible",
+    ("cross-view", "face"): "Face: all visible skin of the other photograph",
+    ("cross-view", "seen"): "Seen: that part of it which the input photograph showed",
+    ("cross-view", "unseen"): "Unseen: that part of it which the input photograph did not show",
+}
+
+_BLOCK = re.compile(r"(<!-- results:(\S+) -->\n)(.*?)(<!-- /results -->)", re.DOTALL)
+
+
+def table_folders(results: Path) -> list[Path]:
+    """The folders of a results folder that hold a table."""
+    if not results.is_dir():
+        return []
+    return sorted(path for path in results.iterdir() if not path.name.startswith(".") and any(path.glob("*.json")))
+
+
+def read_table(folder: Path) -> list[Result]:
+    """The results of one table, by method. Raises ``RecordError`` when they cannot stand in one table."""
+    results = [Result.read(path) for path in sorted(folder.glob("*.json"))]
+    if not results:
+        raise RecordError(f"{folder} holds no result")
+    for result in results:
+        if result.table != folder.name:
+            raise RecordError(f"{folder}: {result.method} is of the table {result.table}")
+        for what in ("protocol", "blocks"):
+            if getattr(result, what) != getattr(results[0], what):
+                raise RecordError(f"{folder}: the {what} of {result.method} differs from {results[0].method}'s")
+        names = [row.name for row in result.rows]
+        if names != [row.name for row in results[0].rows]:
+            raise RecordError(f"{folder}: {result.method} was run on other images than {results[0].method}")
+        if result.provenance["data"] != results[0].provenance["data"]:
+            raise RecordError(f"{folder}: {result.method} was run on other files than {results[0].method}")
+    return results
+
+
+def blocks_markdown(results: list[Result]) -> str:
+    """One table a block; a second one, with failures as the worst score, where there are failures."""
+    parts = []
+    for block in results[0].blocks:
+        parts.append(f"**{TITLES[results[0].protocol, block]}**\n\n" + _table(results, block, "mean"))
+    if any(result.failures for result in results):
+        parts.append(
+            "**All images, a failure counting as the worst score** (L1 1, PSNR 0, SSIM 0, LPIPS 1, cosine 0)\n\n"
+            + "\n\n".join(f"{block}:\n\n" + _table(results, block, "mean_all") for block in results[0].blocks)
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(results: list[Result], block: str, statistic: str) -> str:
+    summaries = {result.method: result.summary[block] for result in results}
+    columns = [
+        metric
+        for metric in METRICS
+        if any(getattr(getattr(summary, statistic), metric) is not None for summary in summaries.values())
+    ]
+    lines = [
+        "| method | " + " | ".join(HEADINGS[metric] for metric in columns) + " | images |",
+        "|---|" + "---:|" * (len(columns) + 1),
+    ]
+    for result in results:
+        summary = summaries[result.method]
+        scores: Scores = getattr(summary, statistic)
+        numbers = " | ".join(_number(metric, getattr(scores, metric)) for metric in columns)
+        lines.append(f"| {result.method} ({result.source}) | {numbers} | {summary.scored} of {summary.total} |")
+    return "\n".join(lines)
+
+
+def _number(metric: str, value: float | None) -> str:
+    return "–" if value is None else f"{value:.{_PLACES[metric]}f}"
+
+
+def page_markdown(results: list[Result], folder: Path) -> str:
+    """The page of one table: numbers, failures, figures that lie beside it, and where the numbers come from."""
+    first = results[0]
+    data = first.provenance["data"]
+    parts = [
+        f"# {first.table}",
+        f"{data['photos']} photographs of `{data['name']}` ({data['licence']}), protocol {first.protocol}. Means over "
+        "the scored images; *images* says how many of how many. Made by `benchmark/tables.py` from the JSON here.",
+        blocks_markdown(results).rstrip(),
+    ]
+    failures = [f"- {result.method}: {_failures(result)}" for result in results if result.failures]
+    if failures:
+        parts.append("Failures by kind (each row of the JSON has its reason):\n\n" + "\n".join(failures))
+    for name, text in ((DISTRIBUTIONS, "Scores by image"), (OVERLAYS, "Examples")):
+        if (folder / name).is_file():
+            parts.append(f"![{text}]({name})")
+    parts.append(
+        "| method | code | device | seconds an image, shared | seconds an image, method |\n|---|---|---|---:|---:|"
+    )
+    for result in results:
+        seconds = result.seconds_per_image
+        parts[-1] += (
+            f"\n| {result.method} | {result.provenance['commit'][:10]} | {result.provenance['device']} "
+            f"| {seconds['shared']:.3f} | {seconds['method']:.3f} |"
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _failures(result: Result) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in result.failures.items())
+
+
+def readme_blocks(text: str) -> Iterator[tuple[str, str]]:
+    """(table, content) of each block of a README. Raises ``RecordError`` for a block that is not closed."""
+    found = [(match[2], match[3]) for match in _BLOCK.finditer(text)]
+    if text.count("<!-- results:") != len(found) or text.count("<!-- /results -->") != len(found):
+        raise RecordError("README.md: each <!-- results:NAME --> needs one <!-- /results --> behind it")
+    yield from found
+
+
+def fill_readme(text: str, results: Path) -> str:
+    """The README with its blocks made anew; a block without results stays as it is."""
+    list(readme_blocks(text))
+
+    def content(match: re.Match[str]) -> str:
+        folder = results / match[2]
+        if folder not in table_folders(results):
+            return match[0]
+        return match[1] + blocks_markdown(read_table(folder)) + match[4]
+
+    return _BLOCK.sub(content, text)
+
+
+def write_tables(results: Path = RESULTS, readme: Path | None = README) -> None:
+    """Every page and, unless None, the README."""
+    for folder in table_folders(results):
+        write_text(folder / "README.md", page_markdown(read_table(folder), folder))
+    if readme is not None:
+        text = readme.read_text(encoding="utf-8")
+        if (filled := fill_readme(text, results)) != text:
+            write_text(readme, filled)
+
+
+if __name__ == "__main__":
+    write_tables()

@@ -1,0 +1,274 @@
+"""Bake ``ftim/morphable/data/template_albedo.png``: the mean albedo of the people that ftim may be trained on.
+
+Each photograph is fitted, unwrapped, and freed from the light that explains it best under the present
+template; the robust mean over all people and their mirror images is the next template. The first one has a single
+colour. Needs ``FTIM_DATA`` with ``frll`` and ``webmorph`` (both CC BY 4.0). Unwrapped photographs are kept in the
+work folder, so a run that was stopped goes on where it was; the result depends on the photographs alone.
+
+    python scripts/bake_template.py --work build/template
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import tyro
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from ftim.completion.fill import EYE_REGIONS, box_blur, push_pull, region_atlas, smoothstep
+from ftim.data import frll as frll_data
+from ftim.data import load_frll, load_webmorph
+from ftim.data import webmorph as webmorph_data
+from ftim.data.photo_set import PhotoFile
+from ftim.face import FaceDetector, align
+from ftim.morphable.model import MorphableModel, Region
+from ftim.morphable.open_head import load_open_head
+from ftim.morphable.template import MEAN_SKIN_ALBEDO, TEMPLATE_PATH, TEMPLATE_SIZE
+from ftim.photo import read_photo
+from ftim.regressors.landmarks import LandmarkRegressor
+from ftim.render.rasterizer import default_rasterizer
+from ftim.render.shading import SHADING_FLOOR
+from ftim.skin import skin_mask
+from ftim.structures import Face, Fit
+from ftim.uv import UvRenderer
+
+UNSEEN = {
+    Region.EYES: (0.78, 0.74, 0.72),
+    Region.TEETH: (0.74, 0.70, 0.62),
+    Region.TONGUE: (0.60, 0.36, 0.34),
+    Region.MOUTH: (0.45, 0.25, 0.23),
+}
+"""Plausible sRGB of parts of which a photograph shows a little or nothing; skin has the mean of the face."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Bake the template albedo."""
+
+    work: Path
+    """Folder for unwrapped photographs (about 500 MB); made when missing."""
+    out: Path = TEMPLATE_PATH
+    """The picture to write; a JSON file of the same name goes beside it."""
+    rounds: int = 3
+    """Light, mean, and again."""
+    crop: int = 448
+    """Side of the crops that are unwrapped; a multiple of 224."""
+    limit: int | None = None
+    """Only so many people, for a trial."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Photographs of one person, fitted with one identity."""
+
+    name: str
+    photos: tuple[PhotoFile, ...]
+
+
+def people(limit: int | None) -> list[Person]:
+    """The training people of FRLL, all expressions and views, and webmorph's portraits."""
+    by_person: dict[str, list[PhotoFile]] = {}
+    for photo in load_frll().photos("train").photos:
+        by_person.setdefault("frll/" + photo.name.split("_")[0], []).append(photo)
+    for photo in load_webmorph().photos:
+        by_person["webmorph/" + photo.name] = [photo]
+    return [Person(name, tuple(photos)) for name, photos in by_person.items()][:limit]
+
+
+class Unwrapper:
+    """Photographs of a person -> faces at 224, fit, and unwrapped colour and confidence, kept on disk."""
+
+    def __init__(self, model: MorphableModel, settings: Settings) -> None:
+        self.settings = settings
+        self.rasterizer = default_rasterizer()
+        self.model = model
+        self.uv = UvRenderer(model, self.rasterizer, TEMPLATE_SIZE)
+        self.detector = FaceDetector()
+        constant = torch.tensor(MEAN_SKIN_ALBEDO)[:, None, None].expand(3, TEMPLATE_SIZE, TEMPLATE_SIZE)
+        self.regressor = LandmarkRegressor(model, self.rasterizer, constant)
+        # Whatever changes the unwrapped colours must change the key.
+        state = [model.template, model.uv, model.identity_basis, model.expression_basis]
+        digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in state))
+        digest.update(f"{settings.crop} 1".encode())
+        self.key = digest.hexdigest()[:12]
+        settings.work.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, person: Person) -> Path:
+        """The file with ``Unwrapped`` tensors of a person; made when missing."""
+        path = self.settings.work / f"{person.name.replace('/', '-')}-{self.key}.pt"
+        if path.exists():
+            return path
+        parts = []
+        for photo in person.photos:
+            pixels = read_photo(photo.path)
+            parts.append(align(pixels, self.detector.detect(pixels)[0], size=self.settings.crop))
+        large = Face.concatenate(parts)
+        scale = self.settings.crop // 224
+        small = Face(
+            image=F.avg_pool2d(large.image, scale),
+            valid=(F.avg_pool2d(large.valid, scale) > 0.99).float(),
+            landmarks=large.landmarks / scale,
+            blendshapes=large.blendshapes,
+            crop_to_photo=large.crop_to_photo,
+        )
+        fit = self.regressor.fit_together(small)
+        skin = skin_mask(small, fit, self.model, self.rasterizer)
+        big = Fit(
+            fit.identity, fit.expression, fit.rotation, fit.translation, fit.light,
+            fit.camera.resized(self.settings.crop, self.settings.crop),
+        )  # fmt: skip
+        partial = self.uv(large.image, big, F.interpolate(skin, scale_factor=scale, mode="bilinear"))
+        content = {
+            "color": (partial.color * 255).round().byte(),
+            "confidence": (partial.confidence * 255).round().byte(),
+            "image": (small.image * 255).round().byte(),
+            "skin": (skin * 255).round().byte(),
+        }
+        for name in ("identity", "expression", "rotation", "translation", "light"):
+            content[name] = getattr(fit, name)
+        content["focal"], content["principal"] = fit.camera.focal, fit.camera.principal
+        temporary = path.with_suffix(".tmp")
+        torch.save(content, temporary)
+        temporary.replace(path)
+        return path
+
+
+def samples(files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Albedo (3, T, T) and weight (1, T, T) of each photograph under the regressor's template."""
+    from ftim.structures import Camera
+
+    for file in tqdm(files, desc="light", unit="person"):
+        content = torch.load(file, weights_only=True)
+        count = len(content["color"])
+        camera = Camera(content["focal"], content["principal"], 224, 224)
+        names = ("identity", "expression", "rotation", "translation", "light")
+        fit = Fit(*(content[name] for name in names), camera)
+        image = content["image"].float() / 255
+        face = Face(image, torch.ones_like(image[:, :1]), image.new_zeros(count, 478, 2), image.new_zeros(count, 52), image.new_zeros(count, 3))
+        fit = regressor.relight(face, fit, content["skin"].float() / 255)
+        albedo = content["color"].float() / 255 / uv.shading(fit).clamp_min(SHADING_FLOOR)
+        for index in range(count):
+            # All photographs of a person together count as one.
+            yield albedo[index], content["confidence"][index].float() / 255 / count
+
+
+def robust_mean(albedo: Tensor, weight: Tensor) -> Tensor:
+    """(N, 3, P) samples and (N, 1, P) weights -> (3, P): Tukey's biweight about the weighted median."""
+    order = albedo.argsort(0)
+    ordered = albedo.gather(0, order)
+    total = weight.expand_as(albedo).gather(0, order).cumsum(0)
+    middle = (total < 0.5 * total[-1:]).sum(0, keepdim=True).clamp_max(len(albedo) - 1)
+    median = ordered.gather(0, middle)
+    deviation = (albedo - median).abs()
+    spread = ((deviation * weight).sum(0) / weight.sum(0).clamp_min(1e-6)).clamp_min(0.03)
+    robust = (1 - (deviation / (4 * spread)).square()).clamp_min(0).square().amin(1, keepdim=True) * weight
+    return (albedo * robust).sum(0) / robust.sum(0).clamp_min(1e-6)
+
+
+def average(files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor) -> tuple[Tensor, Tensor]:
+    """(3, T, T) robust mean with the mirror image, symmetric, and (1, T, T) summed weight in people."""
+    half = TEMPLATE_SIZE // 2
+    albedos, weights = [], []
+    for albedo, weight in samples(files, uv, regressor):
+        for one, certainty in ((albedo, weight), (albedo.flip(-1), weight.flip(-1))):
+            albedos.append(one[..., :half].clamp(0, 2).half())
+            weights.append(certainty[..., :half].half())
+    left, certain = [], []
+    for row in tqdm(range(0, TEMPLATE_SIZE, 8), desc="mean", unit="strip"):
+        weight = torch.stack([w[:, row : row + 8] for w in weights]).float().flatten(2)
+        albedo = torch.stack([a[:, row : row + 8] for a in albedos]).float().flatten(2)
+        left.append(robust_mean(albedo, weight).view(3, 8, half))
+        certain.append(weight.sum(0).view(1, 8, half) / 2)
+    mean, total = torch.cat(left, 1), torch.cat(certain, 1)
+    return torch.cat([mean, mean.flip(-1)], -1), torch.cat([total, total.flip(-1)], -1)
+
+
+def complete(mean: Tensor, weight: Tensor, regions: Tensor) -> Tensor:
+    """Scale the mean to ``MEAN_SKIN_ALBEDO``, fill what was hardly seen, and every gap -> (3, T, T)."""
+    face = regions == Region.FACE
+    sure = smoothstep((weight / weight.max() - 0.02) / 0.08)
+    known = (face & (sure[0] > 0.99))[None].float()
+    target = torch.tensor(MEAN_SKIN_ALBEDO)[:, None, None]
+    mean = mean * (target / ((mean * known).sum((1, 2), keepdim=True) / known.sum()))
+    result = torch.zeros_like(mean)
+    eyes = {int(region) for region in EYE_REGIONS}
+    for region in Region:
+        mask = (regions == region)[None].float()
+        if region == Region.FACE:
+            trust = sure * mask
+            filled = push_pull(mean[None], trust[None], target[None], 1e-4)[0]
+        elif region in UNSEEN:
+            trust = sure * mask
+            colour = torch.tensor(UNSEEN[region])[:, None, None]
+            filled = push_pull(mean[None], trust[None], colour[None], 2e-2 if int(region) in eyes else 1e-2)[0]
+        else:
+            filled, trust = mean, sure * mask
+        result = result + mask * (trust * mean + (1 - trust) * filled)
+    return blend_skin(result, sure, regions, target)
+
+
+def blend_skin(albedo: Tensor, sure: Tensor, regions: Tensor, skin: Tensor) -> Tensor:
+    """Scalp, ears and neck in the colour of the face where it ends, tending to the mean skin; gaps closed."""
+    face = (regions == Region.FACE)[None].float()
+    body = torch.isin(regions, torch.tensor([Region.SCALP, Region.EARS, Region.NECK]))[None].float()
+    smooth = (box_blur((albedo * face)[None], 12) / box_blur(face[None], 12).clamp_min(1e-3))[0]
+    extended = push_pull(smooth[None], face[None], skin[None], 3e-2)[0]
+    trust = sure * body * (regions == Region.EARS)
+    result = torch.where(body > 0, trust * albedo + (1 - trust) * extended, albedo)
+    inside = (regions >= 0)[None].float()
+    return torch.where(inside > 0, result, push_pull(result[None], inside[None])[0]).clamp(1 / 255, 1)
+
+
+def save(albedo: Tensor, path: Path, record: dict[str, object]) -> None:
+    """Write picture and record through temporary names."""
+    pixels = (albedo * 255).round().byte().permute(1, 2, 0).numpy()
+    temporary = path.with_suffix(".tmp")
+    Image.fromarray(np.ascontiguousarray(pixels)).save(temporary, format="PNG", optimize=True)
+    temporary.replace(path)
+    note = path.with_suffix(".json.tmp")
+    note.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    note.replace(path.with_suffix(".json"))
+
+
+@torch.no_grad()
+def main(settings: Settings) -> None:
+    chosen = people(settings.limit)
+    model = load_open_head()
+    unwrapper = Unwrapper(model, settings)
+    files = [unwrapper(person) for person in tqdm(chosen, desc="unwrap", unit="person")]
+    regions = region_atlas(model, unwrapper.uv.atlas)
+    regressor = unwrapper.regressor
+    albedo = torch.empty(0)
+    for number in range(settings.rounds):
+        mean, weight = average(files, unwrapper.uv, regressor)
+        albedo = complete(mean, weight, regions)
+        regressor = LandmarkRegressor(model, unwrapper.rasterizer, albedo)
+        save(albedo, settings.work / f"round-{number + 1}.png", {})
+    record: dict[str, object] = {
+        "mean_skin_albedo": MEAN_SKIN_ALBEDO,
+        "model": {"name": model.name, "version": model.version},
+        "rounds": settings.rounds,
+        "sources": {
+            "frll": {"licence": frll_data.LICENCE, "people": [p.name[5:] for p in chosen if p.name.startswith("frll/")]},
+            "webmorph": {
+                "licence": webmorph_data.LICENCE,
+                "people": [p.name[9:] for p in chosen if p.name.startswith("webmorph/")],
+            },
+        },
+        "photographs": sum(len(person.photos) for person in chosen),
+    }
+    save(albedo, settings.out, record)
+    print(f"wrote {settings.out}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))

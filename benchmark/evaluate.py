@@ -24,7 +24,7 @@ from benchmark.protocols import (
     make_views,
 )
 from benchmark.records import Row, Scores
-from benchmark.scoring import Scorer
+from benchmark.scoring import MIN_PIXELS, Scorer
 from benchmark.work_log import WorkLog
 from ftim.pipeline import Pipeline
 from ftim.structures import Rendering
@@ -134,21 +134,27 @@ class Evaluation:
 
     def _score(self, pairs: Pairs, rendering: Rendering) -> list[Row]:
         scores: list[dict[str, Scores]] = [{} for _ in pairs.names]
+        finite = torch.isfinite(rendering.overlay).flatten(1).all(1) & torch.isfinite(rendering.image).flatten(1).all(1)
         for target in pairs.targets:
             image = rendering.overlay if target.block == "overlay" else unblended(rendering)
-            for index, value in enumerate(self.scorer.score(image, target)):
-                if bool(target.applies()[index]):
+            values = self.scorer.score(torch.nan_to_num(image), target)
+            for index, (value, applies) in enumerate(zip(values, target.applies().tolist(), strict=True)):
+                if applies:
                     scores[index][target.block] = value
         drawn = ((rendering.mask > 0.5) * pairs.face_mask).sum((1, 2, 3)) / pairs.face_mask.sum((1, 2, 3)).clamp(min=1)
-        return [self._row(name, scores[index], round(float(drawn[index]), 4)) for index, name in enumerate(pairs.names)]
+        return [
+            make_row(name, bool(finite[index]), scores[index], float(drawn[index]))
+            for index, name in enumerate(pairs.names)
+        ]
 
-    def _row(self, name: str, scores: dict[str, Scores], coverage: float) -> Row:
-        """A row that has its main block and only finite numbers, or the reason why not."""
-        if "face" not in scores:
-            return Row(name, "NoSkinError: too few pixels of visible skin to score")
-        if any(value.l1 is None or value.lpips is None for value in scores.values()):
-            return Row(name, "NotFiniteError: the rendering holds values that are not numbers")
-        return Row(name, None, scores, coverage)
+
+def make_row(name: str, finite: bool, scores: dict[str, Scores], coverage: float) -> Row:
+    """A row with scores, or with the reason why it has none: no visible face, or a rendering that is not numbers."""
+    if not finite:
+        return Row(name, "NotFiniteError: the rendering holds values that are not numbers")
+    if "face" not in scores:
+        return Row(name, f"NoSkinError: fewer than {MIN_PIXELS} pixels of visible skin to score")
+    return Row(name, None, scores, round(coverage, 4))
 
 
 def unblended(rendering: Rendering) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 from benchmark.records import METRICS, Result
@@ -33,7 +34,8 @@ def draw_distributions(results: list[Result], path: Path) -> None:
     )
     methods = [result.method for result in results]
     # A figure of its own and no pyplot: nothing global is touched, and no display is needed.
-    with mpl.rc_context({"font.size": 8}):
+    with mpl.rc_context({"font.size": 8}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module="seaborn")  # its own use of matplotlib
         figure = Figure(figsize=(2.2 * len(METRICS), 0.6 + 0.5 * len(methods)), layout="constrained")
         FigureCanvasAgg(figure)
         for index, metric in enumerate(METRICS):

@@ -126,11 +126,14 @@ class CrossViewProtocol:
     blocks: tuple[str, ...] = ("face", "seen", "unseen")
     together = True
 
-    def __init__(self, frll: Frll, people: tuple[str, ...], pipeline: Pipeline, scorer: Scorer) -> None:
+    def __init__(
+        self, frll: Frll, people: tuple[str, ...], pipeline: Pipeline, scorer: Scorer, limit: int | None = None
+    ) -> None:
         self.pipeline = pipeline
         self.scorer = scorer
         self.order = list(itertools.permutations(range(len(VIEWS)), 2))
-        self.cases = tuple(self._case(frll, person, expression) for person in people for expression in EXPRESSIONS)
+        triplets = itertools.islice(itertools.product(people, EXPRESSIONS), limit)
+        self.cases = tuple(self._case(frll, person, expression) for person, expression in triplets)
 
     def _case(self, frll: Frll, person: str, expression: FrllExpression) -> Case:
         paths = frll.triplet(person, expression)

@@ -30,6 +30,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
     """Everything but the photographs, as JSON values; no path and no name of this machine or its user."""
     return {
         "commit": commit(),
+        "code": code_hash(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "device": device_name(device),

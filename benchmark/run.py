@@ -25,7 +25,7 @@ from benchmark.figures import draw_distributions
 from benchmark.methods import Method, build_method, choose_methods
 from benchmark.pictures import PictureFolder
 from benchmark.protocols import CrossViewProtocol, EvaluationProtocol, OverlayProtocol
-from benchmark.provenance import ROOT, code_hash, data_hash, provenance
+from benchmark.provenance import ROOT, data_hash, provenance
 from benchmark.records import Result
 from benchmark.scoring import Scorer
 from benchmark.tables import DISTRIBUTIONS, OVERLAYS, README, RESULTS, blocks_markdown, read_table, write_tables
@@ -75,7 +75,7 @@ class BenchmarkConfig:
     def folder(self) -> Path:
         """Where all tables of this run lie."""
         if self.results is not None:
-            return self.results
+            return self.results.resolve()
         return RESULTS if self.limit is None else ROOT / "runs" / "benchmark"
 
     def recorded(self) -> dict[str, Any]:
@@ -114,9 +114,7 @@ def build_protocol(config: BenchmarkConfig, data: Data, pipeline: Pipeline, scor
     if config.chosen_protocol == "overlay":
         return OverlayProtocol(data.photos.photos, pipeline, scorer)
     assert data.frll is not None
-    protocol = CrossViewProtocol(data.frll, data.frll.people("validation"), pipeline, scorer)
-    protocol.cases = protocol.cases[: config.limit]
-    return protocol
+    return CrossViewProtocol(data.frll, data.frll.people("validation"), pipeline, scorer, config.limit)
 
 
 def run(config: BenchmarkConfig, quiet: bool = False) -> list[Result]:
@@ -154,7 +152,7 @@ def evaluate(
             "sha256": data_hash(photo.path for photo in data.photos.photos),
         }
     }
-    key = config.recorded() | {"code": code_hash(), "data": about["data"]["sha256"], "device": device.type}
+    key = config.recorded() | {"code": about["code"], "data": about["data"]["sha256"], "device": device.type}
     logs = {
         method.name: WorkLog(work / config.table / f"{method.name}.jsonl", key | {"method": method.name}, config.resume)
         for method in methods

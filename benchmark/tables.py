@@ -122,10 +122,15 @@ def page_markdown(results: list[Result], folder: Path) -> str:
     for result in results:
         seconds = result.seconds_per_image
         parts[-1] += (
-            f"\n| {result.method} | {result.provenance['commit'][:10]} | {result.provenance['device']} "
+            f"\n| {result.method} | {_short(result.provenance['commit'])} | {result.provenance['device']} "
             f"| {seconds['shared']:.3f} | {seconds['method']:.3f} |"
         )
     return "\n\n".join(parts) + "\n"
+
+
+def _short(commit: str) -> str:
+    """Ten letters of a commit, and its mark of changed code."""
+    return commit.removesuffix("+")[:10] + ("+" if commit.endswith("+") else "")
 
 
 def _failures(result: Result) -> str:

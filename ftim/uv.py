@@ -16,7 +16,6 @@ from ftim.render.shading import shade
 from ftim.render.visibility import depth_planes, distance_to, in_sight, outlines
 from ftim.structures import Fit, PartialTexture
 
-
 OPENINGS: tuple[Region, ...] = (Region.EYES, Region.TEETH, Region.TONGUE, Region.MOUTH)
 """Parts seen through an opening of the face. However deep they lie, no background shines in at their rim."""
 
@@ -134,7 +133,7 @@ class UvRenderer:
 
 
 def facing(normals: Tensor, points: Tensor) -> Tensor:
-    """(..., 3) normals of any length at points in camera space -> (...) cosine between them and the way to the camera."""
+    """(..., 3) normals of any length, at points in camera space -> (...) cosine to the direction of the camera."""
     return -(normals * points).sum(-1) / (normals.square().sum(-1) * points.square().sum(-1)).sqrt().clamp(min=1e-12)
 
 

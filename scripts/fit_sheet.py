@@ -23,7 +23,9 @@ def draw_fit(model: MorphableModel, face: Face, fit: Fit, side: int) -> Image.Im
     draw = ImageDraw.Draw(drawn)
     scale = side / face.image.shape[-1]
     head = model.vertices(fit.identity, fit.expression)
-    points = fit.camera.project(head @ fit.rotation.transpose(1, 2) + fit.translation[:, None])[0, :, :2].numpy() * scale
+    points = (
+        fit.camera.project(head @ fit.rotation.transpose(1, 2) + fit.translation[:, None])[0, :, :2].numpy() * scale
+    )
     corners = points[model.triangles.numpy()]
     # Pixels run down, so a counter-clockwise triangle that faces the camera has a negative area here.
     one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
@@ -34,9 +36,9 @@ def draw_fit(model: MorphableModel, face: Face, fit: Fit, side: int) -> Image.Im
             draw.polygon([tuple(corner) for corner in triangle], outline=(*colour, 255))
     drawn = Image.blend(photo, drawn, 0.35)
     draw = ImageDraw.Draw(drawn)
-    landmarks = fit.camera.project(
-        model.landmarks(head) @ fit.rotation.transpose(1, 2) + fit.translation[:, None]
-    )[0, :, :2].numpy()
+    landmarks = fit.camera.project(model.landmarks(head) @ fit.rotation.transpose(1, 2) + fit.translation[:, None])[
+        0, :, :2
+    ].numpy()
     for colour, marks in ((DETECTED, face.landmarks[0].numpy()), (FITTED, landmarks)):
         for x, y in marks * scale:
             draw.ellipse((x - 1, y - 1, x + 1, y + 1), fill=colour)

@@ -201,6 +201,7 @@ def ordered(factor: np.ndarray, bases: Bases, weights: np.ndarray) -> np.ndarray
 
 
 def main() -> None:
+    """Detect, alternate, write."""
     torch.set_num_threads(1)  # sums in a fixed order
     config = RefineConfig()
     head, whole = build_models()
@@ -220,9 +221,10 @@ def main() -> None:
             evidence.add(fitter, group)
         shift, covariance = evidence.prior(mirror)
         displacement = evidence.displacement().double().numpy()
+        millimetres = 1e3 * np.abs(displacement[:468]).mean()
         print(
             f"round {number}: residual {100 * evidence.error / evidence.photos:.3f} %, mean off by {shift.norm():.3f}, "
-            f"variance {covariance.diagonal().mean():.3f}, landmarks off by {1e3 * np.abs(displacement[:468]).mean():.3f} mm"
+            f"variance {covariance.diagonal().mean():.3f}, landmarks off by {millimetres:.3f} mm"
         )
         mean = mean + factor @ shift.numpy()
         raw_covariance = factor @ covariance.numpy() @ factor.T

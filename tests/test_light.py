@@ -10,7 +10,6 @@ from torch import Tensor
 from ftim.regressors import LandmarkRegressor, LightSettings
 from ftim.regressors.face_points import FacePoints
 from ftim.regressors.light import facing_directions, fit_light, positive
-from ftim.regressors.rotation import axis_angle_to_matrix
 from ftim.render.rasterizer import Fragments, default_rasterizer, empty_fragments
 from ftim.render.shading import SHADING_FLOOR, sh_basis
 from tests.egg_head import SIZE, egg_head, face_of, nothing_hides, random_fit
@@ -72,7 +71,9 @@ def test_batch_equals_singles():
     batch = fit_light(*points, LightSettings())
     for one in range(3):
         colors, albedo, normals, weights = points
-        single = fit_light(colors[one : one + 1], albedo, normals[one : one + 1], weights[one : one + 1], LightSettings())
+        single = fit_light(
+            colors[one : one + 1], albedo, normals[one : one + 1], weights[one : one + 1], LightSettings()
+        )
         torch.testing.assert_close(single[0], batch[one], atol=1e-4, rtol=1e-4)
 
 

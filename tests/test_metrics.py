@@ -52,13 +52,14 @@ def test_psnr_equals_piq(pair: tuple[Tensor, Tensor, Tensor]) -> None:
     torch.testing.assert_close(psnr(image, reference), piq.psnr(image, reference, reduction="none"), atol=1e-4, rtol=0)
 
 
-def naive_ssim_map(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """(H, W) float64 pairs: Wang et al. 2004, equation 13, window by window."""
+def naive_ssim_map(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """(H, W) float64 pairs: Wang et al. 2004, equation 13, window by window, over the pixels of the mask."""
     offset = np.arange(11) - 5
-    window = np.exp(-(offset[:, None] ** 2 + offset[None] ** 2) / (2 * 1.5**2))
-    window /= window.sum()
+    gaussian = np.exp(-(offset[:, None] ** 2 + offset[None] ** 2) / (2 * 1.5**2))
     result = np.empty((image.shape[0] - 10, image.shape[1] - 10))
     for y, x in np.ndindex(result.shape):
+        window = gaussian * mask[y : y + 11, x : x + 11]
+        window /= window.sum()
         a, b = image[y : y + 11, x : x + 11], reference[y : y + 11, x : x + 11]
         mean_a, mean_b = (window * a).sum(), (window * b).sum()
         var_a, var_b = (window * (a - mean_a) ** 2).sum(), (window * (b - mean_b) ** 2).sum()
@@ -69,16 +70,28 @@ def naive_ssim_map(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return result
 
 
-def test_ssim_equals_loops_with_and_without_mask(pair: tuple[Tensor, Tensor, Tensor]) -> None:
+@pytest.mark.parametrize("masked", [False, True])
+def test_ssim_equals_loops(pair: tuple[Tensor, Tensor, Tensor], masked: bool) -> None:
     image, reference, mask = pair
+    chosen = mask if masked else None
+    found = ssim_map(image, reference, chosen)
     for index in range(2):
+        weights = mask[index, 0].double().numpy() if masked else np.ones(image.shape[2:])
         maps = np.stack(
-            [naive_ssim_map(image[index, c].double().numpy(), reference[index, c].double().numpy()) for c in range(3)]
+            [
+                naive_ssim_map(image[index, c].double().numpy(), reference[index, c].double().numpy(), weights)
+                for c in range(3)
+            ]
         )
-        np.testing.assert_allclose(ssim_map(image, reference)[index], maps, atol=1e-4)
-        assert float(ssim(image, reference)[index]) == pytest.approx(maps.mean(), abs=1e-5)
-        inside = mask[index, 0, 5:-5, 5:-5].numpy() > 0.5
-        assert float(ssim(image, reference, mask)[index]) == pytest.approx(maps[:, inside].mean(), abs=1e-5)
+        inside = weights[5:-5, 5:-5] > 0.5
+        np.testing.assert_allclose(found[index].numpy()[:, inside], maps[:, inside], atol=1e-4)
+        assert float(ssim(image, reference, chosen)[index]) == pytest.approx(maps[:, inside].mean(), abs=1e-5)
+
+
+def test_a_full_mask_is_no_mask(pair: tuple[Tensor, Tensor, Tensor]) -> None:
+    image, reference, mask = pair
+    for metric in (l1, psnr, ssim):
+        torch.testing.assert_close(metric(image, reference, torch.ones_like(mask)), metric(image, reference))
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -90,7 +103,7 @@ def test_equal_images_reach_the_best_value(pair: tuple[Tensor, Tensor, Tensor], 
     torch.testing.assert_close(ssim(image, image, chosen), torch.ones(2))
 
 
-@pytest.mark.parametrize("metric", [l1, psnr])
+@pytest.mark.parametrize("metric", [l1, psnr, ssim])
 def test_pixels_outside_the_mask_do_not_count(pair: tuple[Tensor, Tensor, Tensor], metric) -> None:
     image, reference, mask = pair
     changed = torch.where(mask > 0.5, image, torch.nan)

@@ -20,9 +20,7 @@ def sphere_quadrature() -> tuple[Tensor, Tensor]:
     weight = 2 * (1 - z**2) / (8 * values[7]) ** 2
     angle = torch.arange(16, dtype=torch.float64) * (2 * math.pi / 16)
     radius = (1 - z**2).sqrt()
-    vectors = torch.stack(
-        [radius[:, None] * angle.cos(), radius[:, None] * angle.sin(), z[:, None].expand(-1, 16)], -1
-    )
+    vectors = torch.stack([radius[:, None] * angle.cos(), radius[:, None] * angle.sin(), z[:, None].expand(-1, 16)], -1)
     return vectors.reshape(-1, 3), (weight[:, None] * (2 * math.pi / 16)).expand(-1, 16).reshape(-1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,7 @@ from ftim.structures import Fit
 from ftim.uv import UvRenderer, UvSettings
 from tests.synthetic_head import synthetic_fit, synthetic_head
 
-HEADS = {"sphere": synthetic_head, "open-head": load_open_head}
+HEADS: dict[str, Callable[[], MorphableModel]] = {"sphere": synthetic_head, "open-head": load_open_head}
 
 
 def smooth_photo(batch: int, size: int, seed: int = 0, detail: int = 12) -> Tensor:

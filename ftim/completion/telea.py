@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ftim.completion.base import check_sizes, delight, relight
 from ftim.completion.fill import close_gaps, feather, over, region_atlas, region_groups, smooth_ratio, smoothstep
+from ftim.morphable.model import MorphableModel
 from ftim.structures import Fit, PartialTexture, Texture
 from ftim.uv import UvRenderer
 
@@ -40,6 +41,7 @@ class TeleaCompletion:
 
     def __init__(
         self,
+        model: MorphableModel,
         uv_renderer: UvRenderer,
         template: Tensor,
         settings: TeleaSettings = TeleaSettings(),
@@ -48,7 +50,7 @@ class TeleaCompletion:
         self.uv_renderer = uv_renderer
         self.template = template
         self.settings = settings
-        self.atlas = region_atlas(uv_renderer.model, uv_renderer.atlas)
+        self.atlas = region_atlas(model, uv_renderer.atlas)
         self.groups = region_groups(self.atlas)
 
     def __call__(self, partial: PartialTexture, fit: Fit) -> Texture:

@@ -49,14 +49,15 @@ def psnr(image: Tensor, reference: Tensor, mask: Tensor | None = None) -> Tensor
     return -10 * torch.log10(error.clamp(min=10 ** (-PSNR_LIMIT / 10)))
 
 
-def ssim_map(image: Tensor, reference: Tensor) -> Tensor:
+def ssim_map(image: Tensor, reference: Tensor, mask: Tensor | None = None) -> Tensor:
     """Structural similarity at each window: (B, 3, H - 10, W - 10) in [-1, 1].
 
     Wang et al. 2004, with their 11 x 11 Gaussian window of sigma 1.5 and constants 0.01 and 0.03, each colour channel
     for itself. Entry (i, j) belongs to the window centred on pixel (i + 5, j + 5); windows that leave the image are
-    left out. Its mean is ``piq.ssim``.
+    left out. Its mean is ``piq.ssim``. With a mask (B, 1, H, W), means, variances and covariance of a window are taken over
+    its pixels in the mask alone, so that nothing outside has any influence; entries centred outside mean nothing.
     """
-    check_pair(image, reference, None)
+    check_pair(image, reference, mask)
     if min(image.shape[2:]) < _WINDOW_SIZE:
         raise ValueError(f"SSIM needs images of at least {_WINDOW_SIZE} pixels a side, got {tuple(image.shape)}")
     offsets = torch.arange(_WINDOW_SIZE, dtype=image.dtype, device=image.device) - _WINDOW_SIZE // 2
@@ -69,10 +70,20 @@ def ssim_map(image: Tensor, reference: Tensor) -> Tensor:
         flat = torch.nn.functional.conv2d(flat, weights.view(1, 1, -1, 1))
         return flat.view(*values.shape[:2], *flat.shape[2:])
 
-    mean_a, mean_b = blur(image), blur(reference)
-    variance_a = blur(image.square()) - mean_a.square()
-    variance_b = blur(reference.square()) - mean_b.square()
-    covariance = blur(image * reference) - mean_a * mean_b
+    if mask is None:
+        mean = blur
+    else:
+        chosen = mask > 0.5
+        # At least 0.07 where the centre is chosen; elsewhere it may be 0, and any number will do.
+        share = blur(chosen.to(image.dtype)).clamp(min=1e-3)
+
+        def mean(values: Tensor) -> Tensor:
+            return blur(torch.where(chosen, values, 0)) / share
+
+    mean_a, mean_b = mean(image), mean(reference)
+    variance_a = mean(image.square()) - mean_a.square()
+    variance_b = mean(reference.square()) - mean_b.square()
+    covariance = mean(image * reference) - mean_a * mean_b
     luminance = (2 * mean_a * mean_b + 0.01**2) / (mean_a.square() + mean_b.square() + 0.01**2)
     structure = (2 * covariance + 0.03**2) / (variance_a + variance_b + 0.03**2)
     return luminance * structure
@@ -97,7 +108,8 @@ def ssim(image: Tensor, reference: Tensor, mask: Tensor | None = None) -> Tensor
         assert isinstance(values, Tensor)  # piq returns a pair only when asked for the contrast term too
         return values
     border = _WINDOW_SIZE // 2
-    return masked_mean(ssim_map(image.clamp(0, 1), reference.clamp(0, 1)), mask[:, :, border:-border, border:-border])
+    similarity = ssim_map(image.clamp(0, 1), reference.clamp(0, 1), mask)
+    return masked_mean(similarity, mask[:, :, border:-border, border:-border])
 
 
 def on_grey(image: Tensor, mask: Tensor | None) -> Tensor:

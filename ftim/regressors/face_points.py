@@ -54,7 +54,9 @@ class FacePoints:
         area = torch.linalg.cross(b - a, c - a).norm(dim=1, keepdim=True).expand(-1, 3)
         self.area = torch.zeros_like(self.template[:, 0]).index_add(0, renumbered.flatten(), area.flatten())
 
-    def sample(self, face: Face, fit: Fit, mask: Tensor, depth_size: int = 112, tolerance: float = 0.006) -> PointSamples:
+    def sample(
+        self, face: Face, fit: Fit, mask: Tensor, depth_size: int = 112, tolerance: float = 0.006
+    ) -> PointSamples:
         """Samples of the crop where ``mask`` (B, 1, S, S) lets through.
 
         ``depth_size`` is the side of the depth buffer in pixels, ``tolerance`` the depth in metres by which a

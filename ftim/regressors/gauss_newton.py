@@ -87,7 +87,9 @@ def affine_pose(basis: LandmarkBasis, positions: Tensor, landmarks: Tensor, came
     ``positions`` (B, N, 3) in head space and ``landmarks`` (B, N, 2) in pixels; the least squares are
     repeated with weights that forget outliers. The coefficients of the result are zero.
     """
-    centred = torch.stack([landmarks[..., 0] - camera.principal[:, :1], camera.principal[:, 1:] - landmarks[..., 1]], -1)
+    centred = torch.stack(
+        [landmarks[..., 0] - camera.principal[:, :1], camera.principal[:, 1:] - landmarks[..., 1]], -1
+    )
     homogeneous = torch.cat([positions, torch.full_like(positions[..., :1], basis.unit)], dim=-1)
     weights = basis.weights.expand(len(positions), -1)[..., None]
     for _ in range(rounds):

@@ -34,7 +34,7 @@ class LandmarkRegressor:
         template_albedo: Tensor,
         settings: RegressorSettings | None = None,
     ) -> None:
-        """``rasterizer`` tests which skin is hidden; ``template_albedo`` (3, T, T) sRGB is what light is measured against."""
+        """``rasterizer`` finds hidden skin; light is measured against ``template_albedo`` (3, T, T) sRGB."""
         self.model = model
         self.settings = settings or RegressorSettings()
         self.fitter = LandmarkFitter(model, self.settings.geometry)

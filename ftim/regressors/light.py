@@ -26,7 +26,9 @@ class LightSettings:
     """Re-weighted least squares."""
     tolerance: float = 0.06
     """Colour residual, in sRGB units, at which a point counts a quarter."""
-    direct_prior: float = 0.01
+    spread: float = 3.0
+    """The same in median residuals of the photo, where that is more."""
+    direct_prior: float = 0.001
     """Precision of the three linear harmonics around 0, relative to that of one point set of unit weight."""
     curved_prior: float = 0.02
     """The same for the five quadratic harmonics, which explode on unlit sides if left free."""
@@ -64,8 +66,9 @@ def fit_light(colors: Tensor, albedo: Tensor, normals: Tensor, weights: Tensor, 
         light = torch.cholesky_solve(right[..., None], torch.linalg.cholesky(normal))[..., 0].transpose(1, 2)
         residual = (albedo * (basis @ light) - target).square().mean(-1)
         # The tolerance is never under the spread of most points: a blotchy face is not all outliers.
-        typical = 4 * (kept * residual).sum(1, keepdim=True) / kept.sum(1, keepdim=True)
-        robust = 1 / (1 + residual / typical.clamp_min(settings.tolerance**2)).square()
+        spread = torch.where(weights > 0, residual, torch.nan).nanmedian(1, keepdim=True).values
+        bound = (settings.spread**2 * spread).clamp_min(settings.tolerance**2)
+        robust = 1 / (1 + residual / bound).square()
     return positive(light)
 
 

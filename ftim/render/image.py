@@ -21,6 +21,7 @@ from ftim.structures import Face, Fit, Rendering
 FACE_REGIONS: tuple[Region, ...] = (Region.FACE, Region.EYES, Region.TEETH, Region.TONGUE, Region.MOUTH)
 """The face up to the hair line, with all that is inside it."""
 
+
 class ImageRenderer:
     """Draws textured heads of one model."""
 

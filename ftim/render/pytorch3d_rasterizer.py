@@ -35,7 +35,7 @@ class PyTorch3DRasterizer:
     def __init__(self) -> None:
         if not pytorch3d_available():
             raise ImportError(
-                "PyTorch3D is not installed. It has no wheel on PyPI and must be built from source, see CONTRIBUTING.md; "
+                "PyTorch3D is not installed. It must be built from source, see CONTRIBUTING.md; "
                 "default_rasterizer() works without it."
             )
 

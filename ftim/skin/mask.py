@@ -77,7 +77,7 @@ def mask_one(image: np.ndarray, valid: np.ndarray, head: HeadPixels, settings: S
     evidence = keep_face(evidence, deviation, head, features, beard)
     evidence[~valid | ~grown(head.inside, 0.01 * head.unit)] = -6
     smooth = smoothed(image, evidence, settings)
-    return cleaned(smooth, glasses_pixels(deviation, head), head, settings)
+    return cleaned(smooth, glasses_pixels(deviation, head), head, settings) * valid
 
 
 def where_skin_is_expected(head: HeadPixels, features: np.ndarray) -> np.ndarray:
@@ -134,15 +134,31 @@ def keep_face(
     evidence = evidence.copy()
     lower = face & (y < BELOW_NOSE + 0.15) & (x < 0.8)
     bearded = np.clip((beard - 0.15) / 0.2, 0, 1)
+    strange = foreign(deviation, head, features)
+    lower &= ~strange
     evidence[lower] = np.maximum(evidence[lower], -4 + 7 * bearded)
     # Highlights are as bright as a white wall, but there is no wall in the middle of a face.
     middle = face & (x < 0.45) & (y < 0.5) & (deviation.value[..., 0] > 0)
     evidence[middle] = np.maximum(evidence[middle], 1)
     inner = face & (x < 0.5) & (y < 0.1) & (y > -1.15)
+    inner &= ~strange
     evidence[inner] = np.maximum(evidence[inner], 2)
     mouth = np.isin(head.region, (Region.EYES, Region.TEETH, Region.TONGUE, Region.MOUTH))
     evidence[features | mouth] = 4
     return evidence
+
+
+def foreign(deviation: Deviations, head: HeadPixels, features: np.ndarray) -> np.ndarray:
+    """(S, S) bool: broad patches in a colour that is not skin's, such as a lock of hair or a glove.
+
+    A shadow keeps the hue of skin, and nostrils and folds are narrow. Around the mouth, where a beard may be, only
+    hues that no beard has count.
+    """
+    hue = np.square(deviation.value[..., 1:] / deviation.sigma[1:]).sum(-1)
+    odd = (deviation.squared > 40) & (hue > np.where(head.place[..., 1] > BELOW_NOSE + 0.15, 20, 120))
+    odd &= ~grown(features, 0.06 * head.unit)
+    core = grown(odd, -0.06 * head.unit)
+    return grown(core, 0.08 * head.unit) if core.any() else core
 
 
 def smoothed(image: np.ndarray, evidence: np.ndarray, settings: SkinSettings) -> np.ndarray:

@@ -27,7 +27,9 @@ def with_prior(bases: Bases, path: Path = PRIOR) -> Bases:
         return bases
     tensors = load_file(path)
     mark = fingerprint(bases)
-    if mark.shape != tensors["fingerprint"].shape or not np.allclose(mark, tensors["fingerprint"], rtol=1e-3, atol=1e-6):
+    if mark.shape != tensors["fingerprint"].shape or not np.allclose(
+        mark, tensors["fingerprint"], rtol=1e-3, atol=1e-6
+    ):
         raise ValueError(f"{path} belongs to other identity components; run scripts/refine_head.py again")
     return apply_prior(bases, tensors["mean"].astype(np.float64), tensors["factor"].astype(np.float64))
 

@@ -16,8 +16,9 @@ UPDATE = "FTIM_UPDATE_GOLDEN"
 
 
 def assert_golden(name: str, image: Tensor) -> None:
-    """Compare (3, H, W) in [0, 1] with the kept PNG: mean difference below 0.3 / 255, no pixel in 500 off by over 8 / 255.
+    """Compare (3, H, W) in [0, 1] with the kept PNG.
 
+    The mean difference may be 0.3 / 255, and one pixel in 500 may be off by more than 8 / 255.
     With the environment variable FTIM_UPDATE_GOLDEN=1 the picture is written instead; look at it before committing.
     """
     pixels = (image.detach().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()

@@ -1,0 +1,41 @@
+"""Committed tables and the README's numbers follow from the committed JSON; nothing was typed or left behind."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.records import Result
+from benchmark.tables import README, RESULTS, blocks_markdown, page_markdown, read_table, readme_blocks, table_folders
+
+
+@pytest.mark.parametrize("folder", table_folders(RESULTS), ids=lambda folder: folder.name)
+def test_pages_follow_from_the_json(folder: Path) -> None:
+    assert (folder / "README.md").read_text(encoding="utf-8") == page_markdown(read_table(folder), folder)
+
+
+def test_readme_follows_from_the_json() -> None:
+    blocks = list(readme_blocks(README.read_text(encoding="utf-8")))
+    assert blocks, "the README shows no results"
+    for table, content in blocks:
+        assert RESULTS / table in table_folders(RESULTS), f"the README has a block for {table}, which has no results"
+        assert content == blocks_markdown(read_table(RESULTS / table)), f"run benchmark/tables.py: {table}"
+
+
+def test_no_page_without_results() -> None:
+    for page in RESULTS.glob("*/README.md"):
+        assert page.parent in table_folders(RESULTS), f"{page} has no JSON beside it"
+
+
+@pytest.mark.parametrize("folder", table_folders(RESULTS), ids=lambda folder: folder.name)
+def test_results_are_of_whole_data_sets_and_name_no_machine(folder: Path) -> None:
+    for path in folder.glob("*.json"):
+        assert Result.read(path).configuration["limit"] is None
+        text = path.read_text(encoding="utf-8")
+        assert not any(word in text for word in ("/home/", "/root/", "/tmp/", "/work/", "/Users/"))
+
+
+def test_pictures_are_of_photographs_that_may_be_shown() -> None:
+    allowed = {"frll", "frll-overlay", "figures"}
+    for picture in [*RESULTS.rglob("*.png"), *RESULTS.rglob("*.jpg")]:
+        parts = picture.relative_to(RESULTS).parts
+        assert parts[0] in allowed or parts[0] == ".work" or picture.name == "distributions.png", picture

@@ -23,6 +23,7 @@ from scripts.head.identity import Bases, IdentityConfig, build_bases
 from scripts.head.landmarks import Embedding, correct, register
 from scripts.head.mesh import HeadMesh, build_mesh, build_models
 from scripts.head.packing import pack
+from scripts.head.prior import with_prior
 from scripts.head.regions import chart_components, ear_vertices, label_regions
 
 
@@ -65,8 +66,9 @@ def main() -> None:
     charts = chart_components(mesh.corner_uv)
     regions = label_regions(mesh, bases, embedding, charts, ear_vertices(whole, mesh))
     uv, corners = pack(mesh, bases, embedding, charts, regions)
-    corrected = correct(mesh, bases, embedding)  # moves landmarks only: regions and atlas stay as they are
-    save_open_head(assemble(mesh, bases, corrected, regions, uv, corners))
+    # From here on only shapes and landmarks change; regions and atlas are those of MakeHuman's mean head.
+    people = with_prior(bases)
+    save_open_head(assemble(mesh, people, correct(mesh, people, embedding), regions, uv, corners))
     print(f"{OPEN_HEAD_PATH}: {OPEN_HEAD_PATH.stat().st_size / 1e6:.2f} MB")
 
 

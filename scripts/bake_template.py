@@ -38,7 +38,7 @@ from ftim.regressors.landmarks import LandmarkRegressor
 from ftim.render.rasterizer import default_rasterizer
 from ftim.render.shading import SHADING_FLOOR
 from ftim.skin import skin_mask
-from ftim.structures import Face, Fit
+from ftim.structures import Camera, Face, Fit
 from ftim.uv import UvRenderer
 
 UNSEEN = {
@@ -82,6 +82,11 @@ def people(limit: int | None) -> list[Person]:
     for photo in load_webmorph().photos:
         by_person["webmorph/" + photo.name] = [photo]
     return [Person(name, tuple(photos)) for name, photos in by_person.items()][:limit]
+
+
+def named(prefix: str, chosen: list[Person]) -> list[str]:
+    """The names of one source's people, without its prefix."""
+    return [person.name.removeprefix(prefix) for person in chosen if person.name.startswith(prefix)]
 
 
 class Unwrapper:
@@ -144,16 +149,16 @@ class Unwrapper:
 
 def samples(files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor) -> Iterator[tuple[Tensor, Tensor]]:
     """Albedo (3, T, T) and weight (1, T, T) of each photograph under the regressor's template."""
-    from ftim.structures import Camera
-
     for file in tqdm(files, desc="light", unit="person"):
         content = torch.load(file, weights_only=True)
         count = len(content["color"])
         camera = Camera(content["focal"], content["principal"], 224, 224)
-        names = ("identity", "expression", "rotation", "translation", "light")
-        fit = Fit(*(content[name] for name in names), camera)
+        pose = (content[name] for name in ("identity", "expression", "rotation", "translation", "light"))
+        fit = Fit(*pose, camera=camera)
         image = content["image"].float() / 255
-        face = Face(image, torch.ones_like(image[:, :1]), image.new_zeros(count, 478, 2), image.new_zeros(count, 52), image.new_zeros(count, 3))
+        # The light asks for image and validity only.
+        unused = [image.new_zeros(count, *shape) for shape in ((478, 2), (52,), (3,))]
+        face = Face(image, torch.ones_like(image[:, :1]), *unused)
         fit = regressor.relight(face, fit, content["skin"].float() / 255)
         albedo = content["color"].float() / 255 / uv.shading(fit).clamp_min(SHADING_FLOOR)
         for index in range(count):
@@ -241,6 +246,7 @@ def save(albedo: Tensor, path: Path, record: dict[str, object]) -> None:
 
 @torch.no_grad()
 def main(settings: Settings) -> None:
+    """Unwrap everybody, average in rounds, write the picture and its record."""
     chosen = people(settings.limit)
     model = load_open_head()
     unwrapper = Unwrapper(model, settings)
@@ -258,11 +264,8 @@ def main(settings: Settings) -> None:
         "model": {"name": model.name, "version": model.version},
         "rounds": settings.rounds,
         "sources": {
-            "frll": {"licence": frll_data.LICENCE, "people": [p.name[5:] for p in chosen if p.name.startswith("frll/")]},
-            "webmorph": {
-                "licence": webmorph_data.LICENCE,
-                "people": [p.name[9:] for p in chosen if p.name.startswith("webmorph/")],
-            },
+            "frll": {"licence": frll_data.LICENCE, "people": named("frll/", chosen)},
+            "webmorph": {"licence": webmorph_data.LICENCE, "people": named("webmorph/", chosen)},
         },
         "photographs": sum(len(person.photos) for person in chosen),
     }

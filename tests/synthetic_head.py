@@ -38,9 +38,9 @@ def synthetic_head(rows: int = 32, columns: int = 48) -> MorphableModel:
     index = torch.arange((rows + 1) * (columns + 1)).view(rows + 1, columns + 1)
     a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
     # The diagonals of the right half mirror those of the left.
-    left = (torch.arange(columns) < columns // 2)[None, :, None]
-    lower = torch.where(left, torch.stack([a, b, c], -1), torch.stack([a, b, d], -1))
-    upper = torch.where(left, torch.stack([a, c, d], -1), torch.stack([b, c, d], -1))
+    left_half = (torch.arange(columns) < columns // 2)[None, :, None]
+    lower = torch.where(left_half, torch.stack([a, b, c], -1), torch.stack([a, b, d], -1))
+    upper = torch.where(left_half, torch.stack([a, c, d], -1), torch.stack([b, c, d], -1))
     triangles = torch.cat([lower.view(-1, 3), upper.view(-1, 3)])
     # The poles' triangles without area are left out.
     corners = template[triangles]

@@ -24,6 +24,7 @@ SIZE = 224
 SKIN = (0.75, 0.57, 0.48)
 HAIR = (0.16, 0.11, 0.08)
 WALL = (0.85, 0.87, 0.9)
+FEATURES: tuple[tuple[int, ...], ...] = (RIGHT_BROW, LEFT_BROW, RIGHT_EYE, LEFT_EYE, LIPS)
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +67,11 @@ class Scene:
         points = model.landmarks(head.vertices)
         self.landmarks = self.fit.camera.project(points)[0, :, :2].numpy()
         self.unit = float(np.linalg.norm(self.landmarks[RIGHT_EYE_OUTER] - self.landmarks[LEFT_EYE_OUTER]))
-        for outline, colour in ((RIGHT_BROW, HAIR), (LEFT_BROW, HAIR), (RIGHT_EYE, WALL), (LEFT_EYE, WALL), (LIPS, (0.6, 0.3, 0.3))):
-            cv2.fillPoly(self.image, [np.int32(self.landmarks[list(outline)])], colour)
+        colours: dict[tuple[int, ...], tuple[float, float, float]] = {
+            RIGHT_BROW: HAIR, LEFT_BROW: HAIR, RIGHT_EYE: WALL, LEFT_EYE: WALL, LIPS: (0.6, 0.3, 0.3),
+        }
+        for outline, colour in colours.items():
+            cv2.fillPoly(self.image, [self.landmarks[list(outline)].astype(np.int32)], colour)
 
     def face(self) -> Face:
         return Face(
@@ -81,7 +85,7 @@ class Scene:
     def paint(self, polygon: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
         """Paint an occluder and return its pixels."""
         mask = np.zeros((SIZE, SIZE), np.uint8)
-        cv2.fillPoly(mask, [np.int32(np.round(polygon))], 1)
+        cv2.fillPoly(mask, [np.round(polygon).astype(np.int32)], 1)
         self.image[mask > 0] = colour
         return mask > 0
 
@@ -101,8 +105,8 @@ def inner_face(scene: Scene) -> np.ndarray:
 def test_bare_face_is_kept_and_wall_is_not(model, rasterizer, turn, skin) -> None:
     scene = Scene(model, rasterizer, turn, skin)
     mask = skin_mask(scene.face(), scene.fit, model, rasterizer)
-    assert mask.shape == (1, 1, SIZE, SIZE) and 0 <= float(mask.min()) and float(mask.max()) <= 1
-    within = cv2.erode(np.uint8(scene.head), np.ones((9, 9))) > 0
+    assert mask.shape == (1, 1, SIZE, SIZE) and float(mask.min()) >= 0 and float(mask.max()) <= 1
+    within = cv2.erode(scene.head.astype(np.uint8), np.ones((9, 9))) > 0
     assert shown(mask, inner_face(scene) & within) > 0.97
     assert shown(mask, ~scene.head) < 0.002
 
@@ -110,33 +114,33 @@ def test_bare_face_is_kept_and_wall_is_not(model, rasterizer, turn, skin) -> Non
 def test_features_belong_to_the_face(model, rasterizer) -> None:
     scene = Scene(model, rasterizer)
     mask = skin_mask(scene.face(), scene.fit, model, rasterizer)
-    for outline in (RIGHT_BROW, LEFT_BROW, RIGHT_EYE, LEFT_EYE, LIPS):
+    for outline in FEATURES:
         feature = np.zeros((SIZE, SIZE), np.uint8)
-        cv2.fillPoly(feature, [np.int32(scene.landmarks[list(outline)])], 1)
+        cv2.fillPoly(feature, [scene.landmarks[list(outline)].astype(np.int32)], 1)
         assert shown(mask, feature > 0) > 0.95
 
 
 def test_hair_over_the_forehead_is_left_out(model, rasterizer) -> None:
     scene = Scene(model, rasterizer)
-    x, y = scene.landmarks[9]
     u = scene.unit
-    hair = scene.paint(np.array([[x - 1.2 * u, y - 1.5 * u], [x + 1.2 * u, y - 1.5 * u], [x + 1.2 * u, y], [x, y - 0.25 * u], [x - 1.2 * u, y]]), HAIR)
+    lock = np.array([[-1.2, -1.5], [1.2, -1.5], [1.2, 0.0], [0.0, -0.25], [-1.2, 0.0]])
+    hair = scene.paint(scene.landmarks[9] + u * lock, HAIR)
     mask = skin_mask(scene.face(), scene.fit, model, rasterizer)
     brows = np.zeros((SIZE, SIZE), np.uint8)
-    for outline in (RIGHT_BROW, LEFT_BROW):
-        cv2.fillPoly(brows, [np.int32(scene.landmarks[list(outline)])], 1)
+    for outline in FEATURES[:2]:
+        cv2.fillPoly(brows, [scene.landmarks[list(outline)].astype(np.int32)], 1)
     assert shown(mask, hair & (cv2.dilate(brows, np.ones((9, 9))) == 0)) < 0.03
     assert shown(mask, inner_face(scene) & ~hair) > 0.97
 
 
 def test_glove_over_the_cheek_is_left_out(model, rasterizer) -> None:
     scene = Scene(model, rasterizer)
-    x, y = scene.landmarks[1]
     u = scene.unit
-    glove = scene.paint(np.array([[x + 0.3 * u, y - 0.2 * u], [x + 1.3 * u, y - 0.2 * u], [x + 1.3 * u, y + 0.1 * u], [x + 0.3 * u, y + 0.1 * u]]), (0.1, 0.3, 0.7))
+    hand = np.array([[0.3, -0.2], [1.3, -0.2], [1.3, 0.1], [0.3, 0.1]])
+    glove = scene.paint(scene.landmarks[1] + u * hand, (0.1, 0.3, 0.7))
     mask = skin_mask(scene.face(), scene.fit, model, rasterizer)
     assert shown(mask, glove) < 0.05
-    assert shown(mask, inner_face(scene) & (cv2.dilate(np.uint8(glove), np.ones((9, 9))) == 0)) > 0.97
+    assert shown(mask, inner_face(scene) & (cv2.dilate(glove.astype(np.uint8), np.ones((9, 9))) == 0)) > 0.97
 
 
 def test_frames_of_glasses_are_left_out(model, rasterizer) -> None:
@@ -144,10 +148,10 @@ def test_frames_of_glasses_are_left_out(model, rasterizer) -> None:
     frame = np.zeros((SIZE, SIZE), np.uint8)
     thickness = max(2, round(0.035 * scene.unit))
     centres = []
-    for outline in (RIGHT_EYE, LEFT_EYE):
-        centre = scene.landmarks[list(outline)].mean(0) + [0, 0.02 * scene.unit]
+    for outline in FEATURES[2:4]:
+        centre = scene.landmarks[list(outline)].mean(0) + np.array([0, 0.02 * scene.unit])
         centres.append(centre)
-        cv2.circle(frame, np.int32(centre), round(0.26 * scene.unit), 1, thickness)
+        cv2.circle(frame, [int(centre[0]), int(centre[1])], round(0.26 * scene.unit), 1, thickness)
     height = round(float(centres[0][1]))
     reach = 0.25 * scene.unit
     cv2.line(frame, (round(centres[0][0] + reach), height), (round(centres[1][0] - reach), height), 1, thickness)
@@ -156,8 +160,8 @@ def test_frames_of_glasses_are_left_out(model, rasterizer) -> None:
     plain = skin_mask(scene.face(), scene.fit, model, rasterizer)
     mask = skin_mask(with_frame, scene.fit, model, rasterizer)
     brows = np.zeros((SIZE, SIZE), np.uint8)
-    for outline in (RIGHT_BROW, LEFT_BROW):
-        cv2.fillPoly(brows, [np.int32(scene.landmarks[list(outline)])], 1)
+    for outline in FEATURES[:2]:
+        cv2.fillPoly(brows, [scene.landmarks[list(outline)].astype(np.int32)], 1)
     line = (frame > 0) & (cv2.dilate(brows, np.ones((5, 5))) == 0)
     assert shown(plain, line) > 0.97
     assert shown(mask, line) < 0.15
@@ -168,7 +172,7 @@ def test_beard_belongs_to_the_face(model, rasterizer) -> None:
     scene = Scene(model, rasterizer)
     jaw = [132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 425, 164, 205]
     lips = np.zeros((SIZE, SIZE), np.uint8)
-    cv2.fillPoly(lips, [np.int32(scene.landmarks[list(LIPS)])], 1)
+    cv2.fillPoly(lips, [scene.landmarks[list(LIPS)].astype(np.int32)], 1)
     lip_colours = scene.image[lips > 0].copy()
     beard = scene.paint(scene.landmarks[jaw], HAIR)
     scene.image[lips > 0] = lip_colours

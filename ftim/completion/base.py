@@ -10,6 +10,7 @@ from torch import Tensor
 from ftim.render.shading import SHADING_FLOOR
 from ftim.structures import Fit, PartialTexture, Texture
 
+
 class Completion(Protocol):
     """Fills what the camera did not see. FTIM and every method it is compared with are completions.
 

@@ -148,7 +148,7 @@ def feather(weight: Tensor, groups: Tensor, radius: int, inner_radius: int = 1) 
 
 
 def close_gaps(image: Tensor, atlas: Tensor) -> Tensor:
-    """(B, C, T, T) with its gaps between charts filled from the charts, so that no texel is empty and filtering is safe."""
+    """(B, C, T, T) with the gaps between charts filled from the charts: no texel is empty, filtering is safe."""
     inside = (atlas >= 0).to(image).expand(len(image), 1, -1, -1)
     return torch.where(inside > 0, image, push_pull(image, inside))
 

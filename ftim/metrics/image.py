@@ -54,8 +54,8 @@ def ssim_map(image: Tensor, reference: Tensor, mask: Tensor | None = None) -> Te
 
     Wang et al. 2004, with their 11 x 11 Gaussian window of sigma 1.5 and constants 0.01 and 0.03, each colour channel
     for itself. Entry (i, j) belongs to the window centred on pixel (i + 5, j + 5); windows that leave the image are
-    left out. Its mean is ``piq.ssim``. With a mask (B, 1, H, W), means, variances and covariance of a window are taken over
-    its pixels in the mask alone, so that nothing outside has any influence; entries centred outside mean nothing.
+    left out. Its mean is ``piq.ssim``. With a mask (B, 1, H, W), means, variances and covariance of a window are
+    taken over its pixels in the mask alone: nothing outside has any influence. Entries centred outside mean nothing.
     """
     check_pair(image, reference, mask)
     if min(image.shape[2:]) < _WINDOW_SIZE:

@@ -18,9 +18,9 @@ MEAN_SKIN_ALBEDO = (0.70, 0.54, 0.47)
 """Mean sRGB of the template over ``Region.FACE``, weighted by texels.
 
 A photograph gives the product of light and albedo only: a dark face in bright light and a bright face in dim
-light are one picture. So the scale of the template is a choice. This one is the round number nearest to the mean skin of the
-photographs that it was made from, so that an ordinary exposure has a shading of about 1. A darker or redder skin
-than this comes out as a dimmer or redder light, and its albedo keeps the template's overall tone.
+light are one picture. So the scale of the template is a choice. This one is close to the mean skin of the photographs
+that it was made from, so that an ordinary exposure has a shading of about 1. A darker or redder skin than this
+comes out as a dimmer or redder light, and its albedo keeps the template's overall tone.
 """
 
 

@@ -62,11 +62,8 @@ def build_atlas(model: MorphableModel, rasterizer: Rasterizer, size: int) -> Atl
     texel = torch.nonzero(extended >= 0)[:, 0]
     chosen = extended[texel]
     centre = torch.stack([texel % size, texel // size], -1).double() + 0.5
-    a, b, c = (model.uv[model.uv_triangles[chosen]].double() * size - centre[:, None]).unbind(1)
-    weights = torch.stack([_cross(b, c), _cross(c, a), _cross(a, b)], -1)
-    # Outside its triangle a texel takes the nearest weights on it, not a point off the surface.
-    weights = (weights / weights.sum(-1, keepdim=True)).clamp(min=0)
-    weights = weights / weights.sum(-1, keepdim=True)
+    corners = model.uv[model.uv_triangles[chosen]].double() * size - centre[:, None]
+    weights = torch.where(inside[texel][:, None], _weights(corners), _nearest_on_rim(corners))
     return Atlas(
         texel=texel,
         face=chosen,
@@ -88,6 +85,26 @@ def _extend(face: Tensor, reach: int) -> Tensor:
         neighbour = padded[reach + y : reach + y + height, reach + x : reach + x + width]
         result = torch.where(result < 0, neighbour, result)
     return result
+
+
+def _weights(corners: Tensor) -> Tensor:
+    """(N, 3, 2) corners around the origin -> (N, 3) barycentric weights of the origin, >= 0 against rounding."""
+    a, b, c = corners.unbind(1)
+    areas = torch.stack([_cross(b, c), _cross(c, a), _cross(a, b)], -1)
+    weights = (areas / areas.sum(-1, keepdim=True)).clamp(min=0)
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def _nearest_on_rim(corners: Tensor) -> Tensor:
+    """(N, 3, 2) corners -> (N, 3) barycentric weights of the point on the triangle's rim nearest to the origin."""
+    after = corners.roll(-1, 1)
+    along = after - corners
+    share = (-(corners * along).sum(-1) / along.square().sum(-1).clamp(min=1e-12)).clamp(0, 1)
+    distance = (corners + share[..., None] * along).square().sum(-1)
+    edge = distance.argmin(1, keepdim=True)
+    share = share.gather(1, edge)
+    weights = torch.zeros_like(distance).scatter_(1, edge, 1 - share)
+    return weights.scatter_(1, (edge + 1) % 3, share)
 
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:

@@ -22,6 +22,10 @@ FACE_REGIONS: tuple[Region, ...] = (Region.FACE, Region.EYES, Region.TEETH, Regi
 """The face up to the hair line, with all that is inside it."""
 
 
+NOTCH = 2
+"""Pixels. Gaps up to twice as wide in the drawn part of the head are closed."""
+
+
 class ImageRenderer:
     """Draws textured heads of one model."""
 
@@ -71,8 +75,10 @@ class ImageRenderer:
         if lit:
             normals = F.normalize(interpolate(fragments, head.normals, triangles), dim=1)
             color = color * shade(normals.permute(0, 2, 3, 1), fit.light).permute(0, 3, 1, 2)
-        drawn = self._drawn[fragments.face.clamp(min=0)] & fragments.covered
-        mask = drawn[:, None].to(color.dtype)
+        drawn = (self._drawn[fragments.face.clamp(min=0)] & fragments.covered)[:, None].to(color.dtype)
+        # Regions end at triangles, in a zigzag: notches of a pixel or two are drawn too, where they show the head.
+        closed = 1 - grow(1 - grow(drawn, NOTCH), NOTCH)
+        mask = closed * fragments.covered[:, None]
         if skin is not None:
             mask = mask * skin
         image = color.clamp(0, 1) * (mask > 0)

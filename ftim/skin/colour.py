@@ -60,7 +60,8 @@ def deviations(image: np.ndarray, head: HeadPixels, weight: np.ndarray, rounds: 
         for channel, bands in enumerate((9, 4, 4)):
             a = columns[:, :bands]
             normal = (a * used[:, None]).T @ a / max(used.sum(), 1e-6) + ridge[:bands, :bands]
-            coefficients[:bands, channel] = np.linalg.solve(normal, (a * used[:, None]).T @ samples[:, channel] / used.sum())
+            right = (a * used[:, None]).T @ samples[:, channel] / max(used.sum(), 1e-6)
+            coefficients[:bands, channel] = np.linalg.solve(normal, right)
         residual = samples - columns @ coefficients
         spread = np.array([_weighted_median(np.abs(residual[:, c]), used) for c in range(3)]) * 1.48
         sigma = np.clip(spread, (0.1, 0.012, 0.012), (0.25, 0.04, 0.04)).astype(np.float32)
@@ -68,7 +69,9 @@ def deviations(image: np.ndarray, head: HeadPixels, weight: np.ndarray, rounds: 
     expected = basis @ coefficients
     # Surfaces turned away further than any that was sampled are not extrapolated beyond what was seen.
     known = columns @ coefficients
-    expected = np.clip(expected, known.min(0) - (0.3, 0.02, 0.02), known.max(0) + (0.1, 0.02, 0.02))
+    lowest = known.min(0) - np.array([0.3, 0.02, 0.02])
+    highest = known.max(0) + np.array([0.1, 0.02, 0.02])
+    expected = np.clip(expected, lowest, highest)
     expected[~head.inside] = np.average(known, axis=0, weights=base * robust)
     level = float(np.average((image @ LUMA).ravel()[rows], weights=base * robust))
     return Deviations((features - expected).astype(np.float32), sigma, level)
@@ -97,7 +100,8 @@ def histogram(bins: np.ndarray, weight: np.ndarray) -> np.ndarray:
     for axis in range(3):
         counts = np.moveaxis(counts, axis, 0)
         flat = counts.reshape(BINS, -1)
-        flat = cv2.sepFilter2D(flat, cv2.CV_64F, np.ones(1), np.array([0.25, 0.5, 0.25]), borderType=cv2.BORDER_REPLICATE)
+        kernel = np.array([0.25, 0.5, 0.25])
+        flat = cv2.sepFilter2D(flat, cv2.CV_64F, np.ones(1), kernel, borderType=cv2.BORDER_REPLICATE)
         counts = np.moveaxis(flat.reshape(counts.shape), 0, axis)
     total = counts.sum()
     return counts.ravel() / total if total > 0 else np.full(BINS**3, 1 / BINS**3)

@@ -29,8 +29,8 @@ class HeadPixels:
     region: np.ndarray
     """(S, S) int: ``Region`` of the head there, -1 beside it."""
     place: np.ndarray
-    """(S, S, 3) float32: position on the template relative to the middle between the eyes; x right, y up, z to the viewer.
-    0 beside the head."""
+    """(S, S, 3) float32: position on the template relative to the middle between the eyes; x right, y up, z to
+    the viewer. 0 beside the head."""
     normal: np.ndarray
     """(S, S, 3) float32 unit, camera space; 0 beside the head."""
     eyes: np.ndarray

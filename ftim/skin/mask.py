@@ -12,8 +12,8 @@ from torch import Tensor
 from ftim.morphable.model import MorphableModel, Region
 from ftim.render.rasterizer import Rasterizer
 from ftim.skin.colour import Deviations, bin_numbers, deviations, histogram
-from ftim.skin.glasses import glasses_pixels
 from ftim.skin.geometry import HeadPixels, grown, head_pixels
+from ftim.skin.glasses import glasses_pixels
 from ftim.structures import Face, Fit
 
 BELOW_NOSE = -0.5

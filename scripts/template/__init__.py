@@ -1,0 +1,1 @@
+"""Parts of ``scripts/bake_template.py``."""

@@ -1,0 +1,150 @@
+"""From the mean of what was seen to a template without an empty texel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ftim.completion.fill import box_blur, push_pull, region_atlas, smoothstep
+from ftim.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+from ftim.morphable.model import MorphableModel, Region
+from ftim.morphable.template import MEAN_SKIN_ALBEDO
+from ftim.uv import UvRenderer
+
+SOCKET = (0.42, 0.27, 0.24)
+TEETH = (0.72, 0.66, 0.57)
+TONGUE = (0.56, 0.33, 0.31)
+MOUTH = (0.38, 0.20, 0.18)
+"""Plausible sRGB of parts that photographs hardly show."""
+
+BODY = (Region.FACE, Region.EARS, Region.SCALP, Region.NECK)
+LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Texels:
+    """What the filling knows of the atlas."""
+
+    regions: Tensor
+    """(T, T) ``Region``, -1 in the gaps."""
+    place: Tensor
+    """(3, T, T) position on the template from the middle between the eyes, in outer eye distances."""
+    model: MorphableModel
+
+
+def texels(model: MorphableModel, uv: UvRenderer) -> Texels:
+    """The atlas of a model."""
+    corners = model.landmarks(model.template[None])[0, [RIGHT_EYE_OUTER, LEFT_EYE_OUTER]]
+    place = (model.template - corners.mean(0)) / (corners[1] - corners[0]).norm()
+    return Texels(region_atlas(model, uv.atlas), uv.atlas.image(uv.atlas.spread(place[None]))[0], model)
+
+
+def complete(mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
+    """The finished template.
+
+    Args:
+        mean: (3, T, T) symmetric mean albedo.
+        weight: (1, T, T) in how many people it was seen.
+        atlas: of the same T.
+
+    Returns:
+        (3, T, T) with the mean of the face at ``MEAN_SKIN_ALBEDO``.
+    """
+    regions = atlas.regions
+    result = skin(mean, weight, atlas)
+    for region, colour in ((Region.TEETH, TEETH), (Region.TONGUE, TONGUE), (Region.MOUTH, MOUTH)):
+        result = torch.where(regions == region, torch.tensor(colour)[:, None, None], result)
+    result = eyes(result, mean, weight, atlas)
+    inside = (regions >= 0)[None].float()
+    result = torch.where(inside > 0, result, push_pull(result[None], inside[None])[0])
+    # Rounding of sums over the whole map is not the same from the left as from the right.
+    result = (result + result.flip(-1)) / 2
+    return result.clamp(1 / 255, 1)
+
+
+def skin(mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
+    """(3, T, T) skin scaled to its stated mean: as seen where that is sure, continued as a membrane elsewhere."""
+    trust = skin_trust(mean, weight, atlas)
+    face = (atlas.regions == Region.FACE)[None].float()
+    target = torch.tensor(MEAN_SKIN_ALBEDO)[:, None, None]
+    scale = torch.ones_like(target)
+    for _ in range(3):
+        scaled = mean * scale
+        filled = push_pull(scaled[None], trust[None], target[None], 3e-2)[0]
+        average = (filled * face).sum((1, 2), keepdim=True) / face.sum()
+        scale = scale * target / average
+    return filled * target / average
+
+
+def skin_trust(mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
+    """(1, T, T) in [0, 1]: skin that enough people showed, without the shade of hair that the mask let through."""
+    body = torch.isin(atlas.regions, torch.tensor(BODY))
+    x, y = atlas.place[0].abs(), atlas.place[1]
+    # The scalp shows skin in bald people only, and the neck is shaded by the chin.
+    allowed = (body & (atlas.regions != Region.SCALP) & (atlas.regions != Region.NECK))[None].float()
+    sure = smoothstep((weight / weight.max() - 0.05) / 0.2)
+    luma = (mean * torch.tensor(LUMA)[:, None, None]).sum(0, keepdim=True)
+    middle = ((atlas.regions == Region.FACE) & (x < 0.5) & (y < 0.5) & (y > -1))[None].float()
+    usual = (luma * middle).sum() / middle.sum()
+    smooth = box_blur((luma * allowed)[None], 3)[0] / box_blur(allowed[None], 3)[0].clamp_min(1e-3)
+    bright = smoothstep((smooth / usual - 0.82) / 0.12)
+    trust = sure * allowed * torch.maximum(bright, middle)
+    # Ragged edges of what was seen would show as edges of the filling.
+    inner = box_blur(trust[None], 5)[0] / box_blur(allowed[None], 5)[0].clamp_min(1e-3)
+    return trust * torch.maximum(smoothstep(2 * inner - 1), middle)
+
+
+def eyes(result: Tensor, mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
+    """Round eyes: pupil, iris and sclera as a profile of the angle from the gaze; the socket behind in one colour.
+
+    Lids and lashes hide most of an eyeball and shade its rim, so that only what many people showed is used.
+    """
+    region = (atlas.regions == Region.EYES)[None]
+    result = torch.where(region, torch.tensor(SOCKET)[:, None, None], result)
+    ball = _eyeballs(weight, atlas)
+    centre = torch.stack([0.5 * (c.amax(-1) + c.amin(-1)) for c in (atlas.place[:, ball & (atlas.place[0] > 0)],)])[0]
+    offset = torch.stack([atlas.place[0].abs(), atlas.place[1], atlas.place[2]]) - centre[:, None, None]
+    angle = torch.rad2deg(torch.acos((offset[2] / offset.norm(dim=0).clamp_min(1e-6)).clamp(-1, 1)))
+    shown = ball & (weight[0] > 0.5 * weight[0][ball].max())
+    luma = (mean * torch.tensor(LUMA)[:, None, None]).sum(0)
+    profile = []
+    for degree in range(0, 46):
+        ring = shown & ((angle - degree).abs() < 1.5)
+        if ring.sum() < 4:
+            break
+        colours = mean[:, ring]
+        # Of the sclera the brighter half: the rest lies in the shade of the lids.
+        kept = luma[ring] >= luma[ring].median() if degree > 28 else torch.ones_like(luma[ring], dtype=torch.bool)
+        profile.append(colours[:, kept].median(1).values)
+    curve = torch.stack(profile, -1)
+    sclera = curve[:, -8:].mean(-1, keepdim=True)
+    curve = torch.cat([curve[:, :-4], sclera.expand(3, 200)], -1)
+    curve = box_blur(curve[None, :, None].expand(1, 3, 3, -1), 1)[0, :, 0]
+    position = angle.clamp(0, 180)
+    low = position.floor().long()
+    part = position - low
+    colour = curve[:, low] * (1 - part) + curve[:, low + 1] * part
+    return torch.where(ball, colour, result)
+
+
+def _eyeballs(weight: Tensor, atlas: Texels) -> Tensor:
+    """(T, T) bool: the texels of the two eyeballs, which are the connected parts of the eyes that were seen most."""
+    model = atlas.model
+    triangles = model.triangles[model.regions == Region.EYES]
+    label = torch.arange(len(model.template))
+    while True:
+        lowest = label[triangles].amin(1, keepdim=True).expand(-1, 3).flatten()
+        joined = label.scatter_reduce(0, triangles.flatten(), lowest, "amin")
+        if torch.equal(joined, label):
+            break
+        label = joined
+    part = _texel_labels(label, atlas)
+    chosen = torch.zeros_like(atlas.regions, dtype=torch.bool)
+    for side in (atlas.place[0] > 0, atlas.place[0] < 0):
+        mine = (atlas.regions == Region.EYES) & side
+        parts = part[mine].unique()
+        seen = torch.stack([weight[0][mine & (part == number)].sum() for number in parts])
+        chosen |= mine & (part == parts[seen.argmax()])
+    return chosen

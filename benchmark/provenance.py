@@ -83,6 +83,6 @@ def data_hash(paths: Iterable[Path]) -> str:
 def code_hash() -> str:
     """One sha256 for the code that scores depend on, with the shipped data; tables and figures are left out."""
     files = [path for folder in ("ftim", "benchmark") for path in (ROOT / folder).rglob("*.py")]
-    drawing = {"tables.py", "figures.py", "pictures.py", "run.py"}
-    chosen = [path for path in files if not (path.parent.name == "benchmark" and path.name in drawing)]
+    without_scores = {"tables.py", "figures.py", "pictures.py", "run.py", "speed.py"}
+    chosen = [path for path in files if not (path.parent.name == "benchmark" and path.name in without_scores)]
     return data_hash([*chosen, *(ROOT / "ftim" / "morphable" / "data").glob("*.*")])

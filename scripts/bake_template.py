@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 import torch
@@ -24,13 +27,12 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from ftim.completion.fill import EYE_REGIONS, box_blur, push_pull, region_atlas, smoothstep
 from ftim.data import frll as frll_data
 from ftim.data import load_frll, load_webmorph
 from ftim.data import webmorph as webmorph_data
 from ftim.data.photo_set import PhotoFile
 from ftim.face import FaceDetector, align
-from ftim.morphable.model import MorphableModel, Region
+from ftim.morphable.model import MorphableModel
 from ftim.morphable.open_head import load_open_head
 from ftim.morphable.template import MEAN_SKIN_ALBEDO, TEMPLATE_PATH, TEMPLATE_SIZE
 from ftim.photo import read_photo
@@ -40,15 +42,7 @@ from ftim.render.shading import SHADING_FLOOR
 from ftim.skin import skin_mask
 from ftim.structures import Camera, Face, Fit
 from ftim.uv import UvRenderer
-
-UNSEEN = {
-    Region.EYES: (0.78, 0.74, 0.72),
-    Region.TEETH: (0.74, 0.70, 0.62),
-    Region.TONGUE: (0.60, 0.36, 0.34),
-    Region.MOUTH: (0.45, 0.25, 0.23),
-}
-"""Plausible sRGB of parts of which a photograph shows a little or nothing; skin has the mean of the face."""
-
+from scripts.template.fill import complete, texels
 
 @dataclass(frozen=True)
 class Settings:
@@ -154,7 +148,7 @@ def samples(files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor) -> 
         count = len(content["color"])
         camera = Camera(content["focal"], content["principal"], 224, 224)
         pose = (content[name] for name in ("identity", "expression", "rotation", "translation", "light"))
-        fit = Fit(*pose, camera=camera)
+        fit = Fit(*pose, camera)
         image = content["image"].float() / 255
         # The light asks for image and validity only.
         unused = [image.new_zeros(count, *shape) for shape in ((478, 2), (52,), (3,))]
@@ -197,42 +191,6 @@ def average(files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor) -> 
     return torch.cat([mean, mean.flip(-1)], -1), torch.cat([total, total.flip(-1)], -1)
 
 
-def complete(mean: Tensor, weight: Tensor, regions: Tensor) -> Tensor:
-    """Scale the mean to ``MEAN_SKIN_ALBEDO``, fill what was hardly seen, and every gap -> (3, T, T)."""
-    face = regions == Region.FACE
-    sure = smoothstep((weight / weight.max() - 0.02) / 0.08)
-    known = (face & (sure[0] > 0.99))[None].float()
-    target = torch.tensor(MEAN_SKIN_ALBEDO)[:, None, None]
-    mean = mean * (target / ((mean * known).sum((1, 2), keepdim=True) / known.sum()))
-    result = torch.zeros_like(mean)
-    eyes = {int(region) for region in EYE_REGIONS}
-    for region in Region:
-        mask = (regions == region)[None].float()
-        if region == Region.FACE:
-            trust = sure * mask
-            filled = push_pull(mean[None], trust[None], target[None], 1e-4)[0]
-        elif region in UNSEEN:
-            trust = sure * mask
-            colour = torch.tensor(UNSEEN[region])[:, None, None]
-            filled = push_pull(mean[None], trust[None], colour[None], 2e-2 if int(region) in eyes else 1e-2)[0]
-        else:
-            filled, trust = mean, sure * mask
-        result = result + mask * (trust * mean + (1 - trust) * filled)
-    return blend_skin(result, sure, regions, target)
-
-
-def blend_skin(albedo: Tensor, sure: Tensor, regions: Tensor, skin: Tensor) -> Tensor:
-    """Scalp, ears and neck in the colour of the face where it ends, tending to the mean skin; gaps closed."""
-    face = (regions == Region.FACE)[None].float()
-    body = torch.isin(regions, torch.tensor([Region.SCALP, Region.EARS, Region.NECK]))[None].float()
-    smooth = (box_blur((albedo * face)[None], 12) / box_blur(face[None], 12).clamp_min(1e-3))[0]
-    extended = push_pull(smooth[None], face[None], skin[None], 3e-2)[0]
-    trust = sure * body * (regions == Region.EARS)
-    result = torch.where(body > 0, trust * albedo + (1 - trust) * extended, albedo)
-    inside = (regions >= 0)[None].float()
-    return torch.where(inside > 0, result, push_pull(result[None], inside[None])[0]).clamp(1 / 255, 1)
-
-
 def save(albedo: Tensor, path: Path, record: dict[str, object]) -> None:
     """Write picture and record through temporary names."""
     pixels = (albedo * 255).round().byte().permute(1, 2, 0).numpy()
@@ -251,13 +209,14 @@ def main(settings: Settings) -> None:
     model = load_open_head()
     unwrapper = Unwrapper(model, settings)
     files = [unwrapper(person) for person in tqdm(chosen, desc="unwrap", unit="person")]
-    regions = region_atlas(model, unwrapper.uv.atlas)
+    atlas = texels(model, unwrapper.uv)
     regressor = unwrapper.regressor
     albedo = torch.empty(0)
     for number in range(settings.rounds):
         mean, weight = average(files, unwrapper.uv, regressor)
-        albedo = complete(mean, weight, regions)
+        albedo = complete(mean, weight, atlas)
         regressor = LandmarkRegressor(model, unwrapper.rasterizer, albedo)
+        torch.save((mean, weight), settings.work / "mean.pt")
         save(albedo, settings.work / f"round-{number + 1}.png", {})
     record: dict[str, object] = {
         "mean_skin_albedo": MEAN_SKIN_ALBEDO,

@@ -14,7 +14,7 @@ from ftim.errors import ModelFileError
 
 TEMPLATE_SIZE = 512
 TEMPLATE_PATH = Path(__file__).parent / "data" / "template_albedo.png"
-MEAN_SKIN_ALBEDO = (0.70, 0.54, 0.47)
+MEAN_SKIN_ALBEDO = (0.65, 0.49, 0.43)
 """Mean sRGB of the template over ``Region.FACE``, weighted by texels.
 
 A photograph gives the product of light and albedo only: a dark face in bright light and a bright face in dim

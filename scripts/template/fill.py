@@ -31,14 +31,25 @@ class Texels:
     """(T, T) ``Region``, -1 in the gaps."""
     place: Tensor
     """(3, T, T) position on the template from the middle between the eyes, in outer eye distances."""
-    model: MorphableModel
+    part: Tensor
+    """(T, T) a number for each connected part of the mesh."""
 
 
 def texels(model: MorphableModel, uv: UvRenderer) -> Texels:
     """The atlas of a model."""
     corners = model.landmarks(model.template[None])[0, [RIGHT_EYE_OUTER, LEFT_EYE_OUTER]]
     place = (model.template - corners.mean(0)) / (corners[1] - corners[0]).norm()
-    return Texels(region_atlas(model, uv.atlas), uv.atlas.image(uv.atlas.spread(place[None]))[0], model)
+    label = torch.arange(len(place))
+    while True:
+        lowest = label[model.triangles].amin(1, keepdim=True).expand(-1, 3).flatten()
+        joined = label.scatter_reduce(0, model.triangles.flatten(), lowest, "amin")
+        if torch.equal(joined, label):
+            break
+        label = joined
+    part = torch.full((uv.size * uv.size,), -1)
+    part[uv.atlas.texel] = label[uv.atlas.corners[:, 0]]
+    place_map = uv.atlas.image(uv.atlas.spread(place[None]))[0]
+    return Texels(region_atlas(model, uv.atlas), place_map, part.view(uv.size, uv.size))
 
 
 def complete(mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
@@ -53,7 +64,9 @@ def complete(mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
         (3, T, T) with the mean of the face at ``MEAN_SKIN_ALBEDO``.
     """
     regions = atlas.regions
-    result = skin(mean, weight, atlas)
+    trust = skin_trust(mean, weight, atlas)
+    mean = mean * skin_scale(mean, trust, regions)
+    result = skin(mean, trust)
     for region, colour in ((Region.TEETH, TEETH), (Region.TONGUE, TONGUE), (Region.MOUTH, MOUTH)):
         result = torch.where(regions == region, torch.tensor(colour)[:, None, None], result)
     result = eyes(result, mean, weight, atlas)
@@ -64,18 +77,19 @@ def complete(mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
     return result.clamp(1 / 255, 1)
 
 
-def skin(mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
-    """(3, T, T) skin scaled to its stated mean: as seen where that is sure, continued as a membrane elsewhere."""
-    trust = skin_trust(mean, weight, atlas)
-    face = (atlas.regions == Region.FACE)[None].float()
+def skin(mean: Tensor, trust: Tensor) -> Tensor:
+    """(3, T, T): skin as seen where that is sure, continued as a membrane that tends to the mean elsewhere."""
+    return push_pull(mean[None], trust[None], torch.tensor(MEAN_SKIN_ALBEDO)[:, None, None], 3e-2)[0]
+
+
+def skin_scale(mean: Tensor, trust: Tensor, regions: Tensor) -> Tensor:
+    """(3, 1, 1): what the mean must be multiplied by so that the finished face averages ``MEAN_SKIN_ALBEDO``."""
+    face = (regions == Region.FACE)[None].float()
     target = torch.tensor(MEAN_SKIN_ALBEDO)[:, None, None]
     scale = torch.ones_like(target)
-    for _ in range(3):
-        scaled = mean * scale
-        filled = push_pull(scaled[None], trust[None], target[None], 3e-2)[0]
-        average = (filled * face).sum((1, 2), keepdim=True) / face.sum()
-        scale = scale * target / average
-    return filled * target / average
+    for _ in range(8):
+        scale = scale * target / ((skin(mean * scale, trust) * face).sum((1, 2), keepdim=True) / face.sum())
+    return scale
 
 
 def skin_trust(mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
@@ -104,7 +118,8 @@ def eyes(result: Tensor, mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
     region = (atlas.regions == Region.EYES)[None]
     result = torch.where(region, torch.tensor(SOCKET)[:, None, None], result)
     ball = _eyeballs(weight, atlas)
-    centre = torch.stack([0.5 * (c.amax(-1) + c.amin(-1)) for c in (atlas.place[:, ball & (atlas.place[0] > 0)],)])[0]
+    one = atlas.place[:, ball & (atlas.place[0] > 0)]
+    centre = 0.5 * (one.amax(1) + one.amin(1))
     offset = torch.stack([atlas.place[0].abs(), atlas.place[1], atlas.place[2]]) - centre[:, None, None]
     angle = torch.rad2deg(torch.acos((offset[2] / offset.norm(dim=0).clamp_min(1e-6)).clamp(-1, 1)))
     shown = ball & (weight[0] > 0.5 * weight[0][ball].max())
@@ -131,20 +146,10 @@ def eyes(result: Tensor, mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
 
 def _eyeballs(weight: Tensor, atlas: Texels) -> Tensor:
     """(T, T) bool: the texels of the two eyeballs, which are the connected parts of the eyes that were seen most."""
-    model = atlas.model
-    triangles = model.triangles[model.regions == Region.EYES]
-    label = torch.arange(len(model.template))
-    while True:
-        lowest = label[triangles].amin(1, keepdim=True).expand(-1, 3).flatten()
-        joined = label.scatter_reduce(0, triangles.flatten(), lowest, "amin")
-        if torch.equal(joined, label):
-            break
-        label = joined
-    part = _texel_labels(label, atlas)
     chosen = torch.zeros_like(atlas.regions, dtype=torch.bool)
     for side in (atlas.place[0] > 0, atlas.place[0] < 0):
         mine = (atlas.regions == Region.EYES) & side
-        parts = part[mine].unique()
-        seen = torch.stack([weight[0][mine & (part == number)].sum() for number in parts])
-        chosen |= mine & (part == parts[seen.argmax()])
+        parts = atlas.part[mine].unique()
+        seen = torch.stack([weight[0][mine & (atlas.part == number)].sum() for number in parts])
+        chosen |= mine & (atlas.part == parts[seen.argmax()])
     return chosen

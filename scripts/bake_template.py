@@ -44,6 +44,10 @@ from ftim.structures import Camera, Face, Fit
 from ftim.uv import UvRenderer
 from scripts.template.fill import complete, texels
 
+FIT_TENSORS = ("identity", "expression", "rotation", "translation", "light")
+"""Fields of ``Fit`` that are kept on disk."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Bake the template albedo."""
@@ -132,7 +136,7 @@ class Unwrapper:
             "image": (small.image * 255).round().byte(),
             "skin": (skin * 255).round().byte(),
         }
-        for name in ("identity", "expression", "rotation", "translation", "light"):
+        for name in FIT_TENSORS:
             content[name] = getattr(fit, name)
         content["focal"], content["principal"] = fit.camera.focal, fit.camera.principal
         temporary = path.with_suffix(".tmp")
@@ -147,8 +151,8 @@ def samples(files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor) -> 
         content = torch.load(file, weights_only=True)
         count = len(content["color"])
         camera = Camera(content["focal"], content["principal"], 224, 224)
-        pose = (content[name] for name in ("identity", "expression", "rotation", "translation", "light"))
-        fit = Fit(*pose, camera)
+        identity, expression, rotation, translation, light = (content[name] for name in FIT_TENSORS)
+        fit = Fit(identity, expression, rotation, translation, light, camera)
         image = content["image"].float() / 255
         # The light asks for image and validity only.
         unused = [image.new_zeros(count, *shape) for shape in ((478, 2), (52,), (3,))]
@@ -179,16 +183,19 @@ def average(files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor) -> 
     albedos, weights = [], []
     for albedo, weight in samples(files, uv, regressor):
         for one, certainty in ((albedo, weight), (albedo.flip(-1), weight.flip(-1))):
-            albedos.append(one[..., :half].clamp(0, 2).half())
-            weights.append(certainty[..., :half].half())
-    left, certain = [], []
-    for row in tqdm(range(0, TEMPLATE_SIZE, 8), desc="mean", unit="strip"):
-        weight = torch.stack([w[:, row : row + 8] for w in weights]).float().flatten(2)
-        albedo = torch.stack([a[:, row : row + 8] for a in albedos]).float().flatten(2)
-        left.append(robust_mean(albedo, weight).view(3, 8, half))
-        certain.append(weight.sum(0).view(1, 8, half) / 2)
-    mean, total = torch.cat(left, 1), torch.cat(certain, 1)
-    return torch.cat([mean, mean.flip(-1)], -1), torch.cat([total, total.flip(-1)], -1)
+            albedos.append(one[..., :half].flatten(1).clamp(0, 2).half())
+            weights.append(certainty[..., :half].flatten(1).half())
+    total = torch.zeros(1, TEMPLATE_SIZE * half)
+    for weight in weights:
+        total += weight.float() / 2
+    mean = torch.zeros(3, TEMPLATE_SIZE * half)
+    seen = torch.nonzero(total[0])[:, 0]
+    for chunk in tqdm(seen.split(2048), desc="mean", unit="part"):
+        albedo = torch.stack([a[:, chunk] for a in albedos]).float()
+        weight = torch.stack([w[:, chunk] for w in weights]).float()
+        mean[:, chunk] = robust_mean(albedo, weight)
+    left, certain = (half_map.view(-1, TEMPLATE_SIZE, half) for half_map in (mean, total))
+    return torch.cat([left, left.flip(-1)], -1), torch.cat([certain, certain.flip(-1)], -1)
 
 
 def save(albedo: Tensor, path: Path, record: dict[str, object]) -> None:
@@ -214,9 +221,9 @@ def main(settings: Settings) -> None:
     albedo = torch.empty(0)
     for number in range(settings.rounds):
         mean, weight = average(files, unwrapper.uv, regressor)
+        torch.save((mean, weight), settings.work / "mean.pt")
         albedo = complete(mean, weight, atlas)
         regressor = LandmarkRegressor(model, unwrapper.rasterizer, albedo)
-        torch.save((mean, weight), settings.work / "mean.pt")
         save(albedo, settings.work / f"round-{number + 1}.png", {})
     record: dict[str, object] = {
         "mean_skin_albedo": MEAN_SKIN_ALBEDO,

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+import benchmark.provenance
 import benchmark.run as runner
 from benchmark.evaluate import Evaluation
 from benchmark.methods import Method, build_method, choose_methods, method_names
@@ -39,9 +40,11 @@ def data(tmp_path: Path) -> Data:
 
 
 @pytest.fixture(autouse=True)
-def no_figures(monkeypatch) -> None:
-    """Figures take most of the time; tests/test_benchmark_tables.py draws them."""
+def quick_and_steady(monkeypatch) -> None:
+    """Figures take most of the time (tests/test_benchmark_tables.py draws them), and the code may change meanwhile."""
     monkeypatch.setattr(runner, "draw_distributions", lambda results, path: path.touch())
+    monkeypatch.setattr(benchmark.provenance, "code_hash", lambda: "code")
+    monkeypatch.setattr(benchmark.provenance, "commit", lambda: "commit")
 
 
 def run(

@@ -1,13 +1,17 @@
 """Summaries, stored results, tables and figures."""
 
 import json
+import platform
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from benchmark.figures import draw_distributions
+from benchmark.provenance import ROOT, data_hash, provenance
 from benchmark.records import RecordError, Result, Row, Scores, summarise
 from benchmark.tables import blocks_markdown, fill_readme, page_markdown, read_table, readme_blocks, write_tables
 from benchmark.work_log import WorkLog
@@ -181,3 +185,25 @@ def test_work_log_keeps_rows_and_drops_a_cut_line(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="without --resume"):
         WorkLog(path, {"data": "11"}, resume=True)
     assert WorkLog(path, key, resume=False).rows == {}
+
+
+def test_provenance_names_code_files_and_machine_kind_only(tmp_path: Path) -> None:
+    about = provenance(torch.device("cpu"))
+    assert {"commit", "code", "device", "packages", "assets", "date", "threads"} <= about.keys()
+    assert about["packages"]["torch"] == metadata.version("torch")
+    assert {"graph_final.pb", "alexnet.ckpt", "open_head.safetensors"} <= about["assets"].keys()
+    text = json.dumps(about)
+    assert str(ROOT) not in text
+    assert f'"{platform.node()}"' not in text
+
+
+def test_data_hash_is_of_contents_in_any_order(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a", "b", "c")]
+    for path in paths:
+        path.write_text(path.name)
+    first = data_hash(paths)
+    assert data_hash(reversed(paths)) == first
+    renamed = paths[0].rename(tmp_path / "z")
+    assert data_hash([renamed, *paths[1:]]) == first
+    renamed.write_text("other")
+    assert data_hash([renamed, *paths[1:]]) != first

@@ -151,9 +151,9 @@ def test_frames_of_glasses_are_left_out(model, rasterizer) -> None:
     for outline in FEATURES[2:4]:
         centre = scene.landmarks[list(outline)].mean(0) + np.array([0, 0.02 * scene.unit])
         centres.append(centre)
-        cv2.circle(frame, [int(centre[0]), int(centre[1])], round(0.26 * scene.unit), 1, thickness)
+        cv2.circle(frame, [int(centre[0]), int(centre[1])], round(0.23 * scene.unit), 1, thickness)
     height = round(float(centres[0][1]))
-    reach = 0.25 * scene.unit
+    reach = 0.22 * scene.unit
     cv2.line(frame, (round(centres[0][0] + reach), height), (round(centres[1][0] - reach), height), 1, thickness)
     with_frame = dataclasses.replace(scene.face(), image=scene.face().image.clone())
     with_frame.image[0, :, torch.from_numpy(frame > 0)] = 0.08

@@ -119,9 +119,10 @@ def smooth_ratio(
     mean = total.sum((2, 3), keepdim=True) / amount.sum((2, 3), keepdim=True).clamp_min(1e-3)
     prior = mean * skin.repeat(batch)[:, None, None, None]
     extended = push_pull(coarse, smoothstep(2 * near), prior, prior_weight)
-    field = F.interpolate(extended, (size, size), mode="bilinear", align_corners=False)
-    field = box_blur(field, detail // 2, 1).view(batch, len(groups), channels, size, size)
-    return (field * groups[:, None]).sum(1).exp()
+    # Twice as fine and smoothed before the last enlargement, whose straight pieces are then too small to see.
+    finer = box_blur(F.interpolate(extended, scale_factor=2, mode="bilinear", align_corners=False), 1)
+    field = F.interpolate(finer, (size, size), mode="bilinear", align_corners=False)
+    return (field.view(batch, len(groups), channels, size, size) * groups[:, None]).sum(1).exp()
 
 
 def feather(weight: Tensor, groups: Tensor, radius: int, inner_radius: int = 1) -> Tensor:

@@ -79,11 +79,11 @@ class TeleaCompletion:
             return albedo, torch.zeros_like(alpha)
         image = albedo.permute(1, 2, 0).cpu().numpy()
         top = max(float(image[known].max()), 1e-3)
-        coded = np.uint8(np.clip(image / top, 0, 1) * 255 + 0.5)
-        distance = cv2.distanceTransform(np.uint8(~known), cv2.DIST_L2, 5) / size
+        coded = (np.clip(image / top, 0, 1) * 255 + 0.5).astype(np.uint8)
+        distance = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5) / size
         hole = ~known & skin & (distance < self.settings.far)
         coded[~known & ~hole] = _flood(coded, known)[~known & ~hole]
-        painted = cv2.inpaint(coded, np.uint8(hole) * 255, round(self.settings.radius * size), cv2.INPAINT_TELEA)
+        painted = cv2.inpaint(coded, hole.astype(np.uint8) * 255, round(self.settings.radius * size), cv2.INPAINT_TELEA)
         reach = torch.from_numpy((self.settings.far - distance) / (self.settings.far - self.settings.near))
         share = smoothstep(reach.float()) * torch.from_numpy(skin).float()
         return torch.from_numpy(painted).permute(2, 0, 1).float() / 255 * top, share[None]
@@ -91,9 +91,8 @@ class TeleaCompletion:
 
 def _flood(image: np.ndarray, known: np.ndarray) -> np.ndarray:
     """(T, T, 3) uint8 with each unknown texel given the colour of the nearest known one."""
-    _, label = cv2.distanceTransformWithLabels(
-        np.uint8(~known), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    unknown = (~known).astype(np.uint8)
+    _, label = cv2.distanceTransformWithLabels(unknown, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     colour_of = np.zeros((label.max() + 1, 3), np.uint8)
     colour_of[label[known]] = image[known]
     return colour_of[label]

@@ -39,10 +39,10 @@ def _draw_triangle(fragments: Fragments, picture: int, face: int, corner: Tensor
     area = _cross(corner[1, :2] - corner[0, :2], corner[2, :2] - corner[0, :2])
     if area == 0 or areas.numel() == 0:
         return
-    screen = areas / area
-    inside = (screen >= 0).all(-1)
-    weights = screen / corner[:, 2]
-    depth = (1 / weights.sum(-1)).to(torch.float32)
+    inside = (areas / area >= 0).all(-1)
+    # Weights on the screen divided by depth are the weights in space, up to their sum.
+    weights = areas * (1 / corner[:, 2])
+    depth = (area / weights.sum(-1)).to(torch.float32)
 
     there = fragments.depth[picture, rows, columns]
     wins = inside & (depth < there)

@@ -81,7 +81,6 @@ def _depth_pass(
     )
     if area == wp.float64(0.0):
         return
-    inverse = wp.float64(1.0) / area
     r0 = wp.float64(1.0) / wp.float64(z0)
     r1 = wp.float64(1.0) / wp.float64(z1)
     r2 = wp.float64(1.0) / wp.float64(z2)
@@ -96,11 +95,12 @@ def _depth_pass(
             ax = wp.float64(x0) - px
             bx = wp.float64(x1) - px
             cx = wp.float64(x2) - px
-            w0 = _edge(bx, by, cx, cy) * inverse
-            w1 = _edge(cx, cy, ax, ay) * inverse
-            w2 = _edge(ax, ay, bx, by) * inverse
-            if w0 >= zero and w1 >= zero and w2 >= zero:
-                depth = wp.float32(wp.float64(1.0) / (w0 * r0 + w1 * r1 + w2 * r2))
+            w0 = _edge(bx, by, cx, cy)
+            w1 = _edge(cx, cy, ax, ay)
+            w2 = _edge(ax, ay, bx, by)
+            # All of one sign, which is that of the area: inside, whichever way the triangle is wound.
+            if (w0 >= zero and w1 >= zero and w2 >= zero) or (w0 <= zero and w1 <= zero and w2 <= zero):
+                depth = wp.float32(area / (w0 * r0 + w1 * r1 + w2 * r2))
                 key = (wp.int64(wp.cast(depth, wp.int32)) << wp.int64(32)) | wp.int64(f)
                 wp.atomic_min(keys, b, row, column, key)
 
@@ -131,10 +131,13 @@ def _resolve_pass(
     by = wp.float64(positions[b, i1, 1]) - py
     cx = wp.float64(positions[b, i2, 0]) - px
     cy = wp.float64(positions[b, i2, 1]) - py
-    # Weights on the screen divided by depth are the weights in space, up to their sum.
-    w0 = _edge(bx, by, cx, cy) / wp.float64(positions[b, i0, 2])
-    w1 = _edge(cx, cy, ax, ay) / wp.float64(positions[b, i1, 2])
-    w2 = _edge(ax, ay, bx, by) / wp.float64(positions[b, i2, 2])
+    z0 = wp.float64(positions[b, i0, 2])
+    z1 = wp.float64(positions[b, i1, 2])
+    z2 = wp.float64(positions[b, i2, 2])
+    # Weights on the screen divided by depth are the weights in space, up to their sum; here all times z0 z1 z2.
+    w0 = _edge(bx, by, cx, cy) * z1 * z2
+    w1 = _edge(cx, cy, ax, ay) * z2 * z0
+    w2 = _edge(ax, ay, bx, by) * z0 * z1
     scale = wp.float64(1.0) / (w0 + w1 + w2)
     face[b, row, column] = wp.int64(f)
     barycentric[b, row, column, 0] = wp.float32(w0 * scale)
@@ -183,6 +186,8 @@ class WarpRasterizer:
         """See ``Rasterizer``. Returns float32 weights and depths, without gradients."""
         check_mesh(positions, triangles, height, width)
         batch, device = len(positions), positions.device
+        if device.type not in ("cpu", "cuda"):  # Apple's GPU, for one, has no Warp
+            return self(positions.cpu(), triangles.cpu(), height, width).to(device)
         fragments = empty_fragments(batch, height, width, device)
         if batch == 0 or len(triangles) == 0:
             return fragments

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 
@@ -96,12 +95,10 @@ def bin_numbers(deviation: np.ndarray) -> np.ndarray:
 
 def histogram(bins: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(N,) bin numbers and weights -> (BINS^3,) smoothed density that sums to 1; uniform where nothing has weight."""
-    counts = np.bincount(bins, weights=weight, minlength=BINS**3).reshape(BINS, BINS, BINS)
+    counts: np.ndarray = np.bincount(bins, weights=weight, minlength=BINS**3).reshape(BINS, BINS, BINS)
     for axis in range(3):
         counts = np.moveaxis(counts, axis, 0)
-        flat = counts.reshape(BINS, -1)
-        kernel = np.array([0.25, 0.5, 0.25])
-        flat = cv2.sepFilter2D(flat, cv2.CV_64F, np.ones(1), kernel, borderType=cv2.BORDER_REPLICATE)
-        counts = np.moveaxis(flat.reshape(counts.shape), 0, axis)
+        padded = np.concatenate([counts[:1], counts, counts[-1:]])
+        counts = np.moveaxis(0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:], 0, axis)
     total = counts.sum()
     return counts.ravel() / total if total > 0 else np.full(BINS**3, 1 / BINS**3)

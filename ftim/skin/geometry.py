@@ -65,14 +65,20 @@ def head_pixels(face: Face, fit: Fit, model: MorphableModel, rasterizer: Rasteri
 
     result = []
     for index in range(len(face)):
-        outlines = [_polygons(landmarks[index], size, names) for names in _FEATURES]
         normal = maps[index, ..., 3:]
         normal = normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
-        result.append(HeadPixels(region[index], maps[index, ..., :3], normal, *outlines, float(unit[index])))
+        result.append(
+            HeadPixels(
+                region=region[index],
+                place=maps[index, ..., :3],
+                normal=normal,
+                eyes=_polygons(landmarks[index], size, (RIGHT_EYE, LEFT_EYE)),
+                brows=_polygons(landmarks[index], size, (RIGHT_BROW, LEFT_BROW)),
+                lips=_polygons(landmarks[index], size, (LIPS,)),
+                unit=float(unit[index]),
+            )
+        )
     return result
-
-
-_FEATURES = ((RIGHT_EYE, LEFT_EYE), (RIGHT_BROW, LEFT_BROW), (LIPS,))
 
 
 def _polygons(landmarks: np.ndarray, size: int, outlines: tuple[tuple[int, ...], ...]) -> np.ndarray:
@@ -88,5 +94,5 @@ def _polygons(landmarks: np.ndarray, size: int, outlines: tuple[tuple[int, ...],
 def grown(mask: np.ndarray, pixels: float) -> np.ndarray:
     """A mask dilated (or, for negative numbers, eroded) by a distance in pixels."""
     if pixels >= 0:
-        return cv2.distanceTransform(np.uint8(~mask), cv2.DIST_L2, 5) <= pixels
-    return cv2.distanceTransform(np.uint8(mask), cv2.DIST_L2, 5) > -pixels
+        return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5) <= pixels
+    return cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5) > -pixels

@@ -163,7 +163,7 @@ def foreign(deviation: Deviations, head: HeadPixels, features: np.ndarray) -> np
 
 def smoothed(image: np.ndarray, evidence: np.ndarray, settings: SkinSettings) -> np.ndarray:
     """Edge-aware smoothing by weighted least squares (Min et al. 2014, fast global smoothing) -> log-odds."""
-    guide = np.uint8(image * 255 + 0.5)
+    guide = (image * 255 + 0.5).astype(np.uint8)
     source = np.clip(evidence, -6, 6).astype(np.float32)
     return cv2.ximgproc.fastGlobalSmootherFilter(guide, source, settings.smoothing, settings.edge)
 
@@ -174,14 +174,14 @@ def cleaned(evidence: np.ndarray, glasses: np.ndarray, head: HeadPixels, setting
     solid = grown(evidence > 0, -settings.speck * unit)
     x, y = np.abs(head.place[..., 0]), head.place[..., 1]
     core = head.inside & (x < 0.5) & (y < 0.2) & (y > -1)
-    _, labels = cv2.connectedComponents(np.uint8(solid))
+    _, labels = cv2.connectedComponents(solid.astype(np.uint8))
     share = np.bincount(labels[core & solid], minlength=1)
     if share.sum() == 0:
         return np.zeros(evidence.shape, np.float32)
     kept = np.isin(labels, np.flatnonzero(share > 0.02 * share.sum()))
     kept = grown(kept, settings.speck * unit)
     # What is enclosed by the face belongs to it: highlights, moles, shadows.
-    _, labels = cv2.connectedComponents(np.uint8(~kept), connectivity=4)
+    _, labels = cv2.connectedComponents((~kept).astype(np.uint8), connectivity=4)
     frame = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1], labels[~head.inside]])
     kept |= ~np.isin(labels, np.unique(frame))
     kept = grown(kept, -settings.erosion * unit) & ~glasses

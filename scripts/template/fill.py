@@ -65,8 +65,8 @@ def complete(mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
     """
     regions = atlas.regions
     trust = skin_trust(mean, weight, atlas)
-    mean = mean * skin_scale(mean, trust, regions)
-    result = skin(mean, trust)
+    mean = mean * skin_scale(mean, trust, atlas)
+    result = skin(mean, trust, atlas)
     for region, colour in ((Region.TEETH, TEETH), (Region.TONGUE, TONGUE), (Region.MOUTH, MOUTH)):
         result = torch.where(regions == region, torch.tensor(colour)[:, None, None], result)
     result = eyes(result, mean, weight, atlas)
@@ -77,18 +77,39 @@ def complete(mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
     return result.clamp(1 / 255, 1)
 
 
-def skin(mean: Tensor, trust: Tensor) -> Tensor:
+def skin(mean: Tensor, trust: Tensor, atlas: Texels) -> Tensor:
     """(3, T, T): skin as seen where that is sure, continued as a membrane that tends to the mean elsewhere."""
-    return push_pull(mean[None], trust[None], torch.tensor(MEAN_SKIN_ALBEDO)[:, None, None], 3e-2)[0]
+    filled = push_pull(mean[None], trust[None], torch.tensor(MEAN_SKIN_ALBEDO)[:, None, None], 3e-2)[0]
+    return evened(filled, atlas)
 
 
-def skin_scale(mean: Tensor, trust: Tensor, regions: Tensor) -> Tensor:
+def evened(albedo: Tensor, atlas: Texels) -> Tensor:
+    """(3, T, T) skin that tends from that of the inner face to one colour towards ears, neck and scalp.
+
+    There few views agree, hair throws shadows, and the fitted light is extrapolated.
+    """
+    x, y = atlas.place[0].abs(), atlas.place[1]
+    body = torch.isin(atlas.regions, torch.tensor(BODY))
+    inner = (x < 0.5) & (y > -1.0) & (y < 0.6)
+    plain = (body & inner & ~((x < 0.62) & (y > -0.2) & (y < 0.4)) & ~((x < 0.4) & (y < -0.4)))[None].float()
+    colour = (albedo * plain).sum((1, 2), keepdim=True) / plain.sum()
+    outside = torch.stack([(x - 0.45) / 0.35, (y - 0.5) / 0.3, (-1.0 - y) / 0.3]).amax(0)
+    share = smoothstep(outside)[None] * body
+    mask = body[None].float()
+    broad = (box_blur((albedo * mask)[None], 10) / box_blur(mask[None], 10).clamp_min(1e-3))[0]
+    even = albedo * (colour / broad.clamp_min(0.05)) ** share
+    # Of the detail out there only that of the ears is more than the edge of somebody's hair.
+    ears = box_blur((atlas.regions == Region.EARS)[None, None].float(), 4)[0]
+    return even + share * (1 - 0.5 * ears) * (colour - even)
+
+
+def skin_scale(mean: Tensor, trust: Tensor, atlas: Texels) -> Tensor:
     """(3, 1, 1): what the mean must be multiplied by so that the finished face averages ``MEAN_SKIN_ALBEDO``."""
-    face = (regions == Region.FACE)[None].float()
+    face = (atlas.regions == Region.FACE)[None].float()
     target = torch.tensor(MEAN_SKIN_ALBEDO)[:, None, None]
     scale = torch.ones_like(target)
     for _ in range(8):
-        scale = scale * target / ((skin(mean * scale, trust) * face).sum((1, 2), keepdim=True) / face.sum())
+        scale = scale * target / ((skin(mean * scale, trust, atlas) * face).sum((1, 2), keepdim=True) / face.sum())
     return scale
 
 
@@ -96,14 +117,18 @@ def skin_trust(mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
     """(1, T, T) in [0, 1]: skin that enough people showed, without the shade of hair that the mask let through."""
     body = torch.isin(atlas.regions, torch.tensor(BODY))
     x, y = atlas.place[0].abs(), atlas.place[1]
-    # The scalp shows skin in bald people only, and the neck is shaded by the chin.
-    allowed = (body & (atlas.regions != Region.SCALP) & (atlas.regions != Region.NECK))[None].float()
-    sure = smoothstep((weight / weight.max() - 0.05) / 0.2)
+    # The scalp shows skin in bald people only, and the neck lies in the shade of the chin.
+    elsewhere = (atlas.regions == Region.SCALP) | (atlas.regions == Region.NECK)
+    # Nearly everybody shows the middle of the face, so what few show there is the edge of a lid or a lip.
+    needed = torch.where(elsewhere, 12.0, torch.where((x < 0.5) & (y < 0.5), 25.0, 3.0))[None]
+    allowed = body[None].float()
+    sure = smoothstep(weight / needed - 1)
     luma = (mean * torch.tensor(LUMA)[:, None, None]).sum(0, keepdim=True)
-    middle = ((atlas.regions == Region.FACE) & (x < 0.5) & (y < 0.5) & (y > -1))[None].float()
+    brows = (x < 0.62) & (y > -0.2) & (y < 0.4)
+    middle = ((atlas.regions == Region.FACE) & (brows | (x < 0.5) & (y < 0.5) & (y > -1)))[None].float()
     usual = (luma * middle).sum() / middle.sum()
     smooth = box_blur((luma * allowed)[None], 3)[0] / box_blur(allowed[None], 3)[0].clamp_min(1e-3)
-    bright = smoothstep((smooth / usual - 0.82) / 0.12)
+    bright = smoothstep((smooth / usual - 0.86) / 0.1)
     trust = sure * allowed * torch.maximum(bright, middle)
     # Ragged edges of what was seen would show as edges of the filling.
     inner = box_blur(trust[None], 5)[0] / box_blur(allowed[None], 5)[0].clamp_min(1e-3)
@@ -125,9 +150,9 @@ def eyes(result: Tensor, mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
     shown = ball & (weight[0] > 0.5 * weight[0][ball].max())
     luma = (mean * torch.tensor(LUMA)[:, None, None]).sum(0)
     profile = []
-    for degree in range(0, 46):
-        ring = shown & ((angle - degree).abs() < 1.5)
-        if ring.sum() < 4:
+    for degree in range(46):
+        ring = shown & ((angle - degree).abs() < 3)
+        if ring.sum() < 2:
             break
         colours = mean[:, ring]
         # Of the sclera the brighter half: the rest lies in the shade of the lids.

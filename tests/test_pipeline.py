@@ -1,0 +1,104 @@
+"""The whole path on real portraits: what comes out, and what bad photographs say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ftim.build import COMPLETIONS
+from ftim.data import load_portraits
+from ftim.errors import FaceIndexError, NoFaceError, PhotoError
+from ftim.metrics.image import psnr
+from ftim.photo import read_photo
+from ftim.pipeline import Pipeline, Reconstruction
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return Pipeline.build()
+
+
+@pytest.fixture(scope="module")
+def portraits() -> list[Path]:
+    return [photo.path for photo in load_portraits("test").first(3).photos]
+
+
+@pytest.fixture(scope="module")
+def result(pipeline: Pipeline, portraits: list[Path]) -> Reconstruction:
+    return pipeline.reconstruct(portraits[0], completion="mirror")
+
+
+def test_texture_is_complete_and_in_range(result: Reconstruction) -> None:
+    texture, albedo = result.texture.texture, result.texture.albedo
+    assert texture.shape == albedo.shape == (1, 3, 512, 512)
+    assert torch.isfinite(texture).all() and torch.isfinite(albedo).all()
+    assert (albedo.amax(1) > 0.01).all(), "no texel is black"
+
+
+def test_overlay_is_the_photo_outside_and_close_to_it_inside(result: Reconstruction) -> None:
+    outside = result.rendering.mask == 0
+    difference = (result.rendering.overlay - result.face.image).abs()
+    assert difference.masked_select(outside).max() == 0
+    seen = result.rendering.mask * result.skin
+    assert psnr(result.rendering.overlay, result.face.image, seen).item() > 28
+
+
+def test_no_hole_inside_the_face(result: Reconstruction) -> None:
+    mask = (result.rendering.mask[0, 0] > 0).numpy().astype(np.uint8)
+    outside = np.pad(1 - mask, 1, constant_values=1)
+    labels = connected(outside)
+    assert len(np.unique(labels[outside > 0])) == 1, "everything not drawn is connected to the border"
+
+
+def connected(mask: np.ndarray) -> np.ndarray:
+    """Labels of the connected parts of a mask (H, W)."""
+    import cv2
+
+    return cv2.connectedComponents(mask)[1]
+
+
+def test_the_same_photo_gives_the_same_result(
+    pipeline: Pipeline, portraits: list[Path], result: Reconstruction
+) -> None:
+    again = pipeline.reconstruct(portraits[0], completion="mirror")
+    assert torch.equal(again.texture.albedo, result.texture.albedo)
+    assert torch.equal(again.rendering.overlay, result.rendering.overlay)
+
+
+def test_every_completion_by_name(pipeline: Pipeline, result: Reconstruction) -> None:
+    for name in COMPLETIONS:
+        texture = pipeline.completion(name)(result.partial, result.fit)
+        assert texture.albedo.shape == (1, 3, 512, 512)
+    with pytest.raises(ValueError, match="telea"):
+        pipeline.completion("magic")
+
+
+def test_save_writes_pictures_and_no_temporary_files(result: Reconstruction, tmp_path: Path) -> None:
+    result.save(tmp_path / "new" / "out")
+    names = sorted(path.name for path in (tmp_path / "new" / "out").iterdir())
+    assert names == ["albedo.png", "overlay.png", "partial.png", "texture.png", "visibility.png"]
+    overlay = np.asarray(Image.open(tmp_path / "new" / "out" / "overlay.png"))
+    assert overlay.shape == result.photo.shape
+
+
+def test_one_person_in_two_photos_keeps_one_identity(pipeline: Pipeline, portraits: list[Path]) -> None:
+    photo = read_photo(portraits[1])
+    faces = type(pipeline.face(photo)).concatenate([pipeline.face(photo), pipeline.face(photo[:, ::-1].copy())])
+    fit, skin = pipeline.fit_together(faces)
+    assert torch.equal(fit.identity[0], fit.identity[1])
+    assert skin.shape == (2, 1, 224, 224)
+
+
+def test_bad_photographs(pipeline: Pipeline, portraits: list[Path], tmp_path: Path) -> None:
+    text = tmp_path / "letter.jpg"
+    text.write_text("Dear reader")
+    with pytest.raises(PhotoError, match=r"letter\.jpg"):
+        pipeline.reconstruct(text)
+    with pytest.raises(NoFaceError):
+        pipeline.reconstruct(np.full((200, 200, 3), 127, np.uint8))
+    with pytest.raises(FaceIndexError, match="1"):
+        pipeline.reconstruct(portraits[0], index=1)

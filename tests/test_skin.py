@@ -68,7 +68,11 @@ class Scene:
         self.landmarks = self.fit.camera.project(points)[0, :, :2].numpy()
         self.unit = float(np.linalg.norm(self.landmarks[RIGHT_EYE_OUTER] - self.landmarks[LEFT_EYE_OUTER]))
         colours: dict[tuple[int, ...], tuple[float, float, float]] = {
-            RIGHT_BROW: HAIR, LEFT_BROW: HAIR, RIGHT_EYE: WALL, LEFT_EYE: WALL, LIPS: (0.6, 0.3, 0.3),
+            RIGHT_BROW: HAIR,
+            LEFT_BROW: HAIR,
+            RIGHT_EYE: WALL,
+            LEFT_EYE: WALL,
+            LIPS: (0.6, 0.3, 0.3),
         }
         for outline, colour in colours.items():
             cv2.fillPoly(self.image, [self.landmarks[list(outline)].astype(np.int32)], colour)

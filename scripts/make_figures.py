@@ -1,6 +1,6 @@
 """The README's picture, from photographs of the Face Research Lab London Set (CC BY 4.0, credited beside it).
 
-    FTIM_DATA=... python scripts/make_figures.py     # writes results/figures/hero.png
+FTIM_DATA=... python scripts/make_figures.py     # writes results/figures/hero.png
 """
 
 from __future__ import annotations
@@ -36,17 +36,18 @@ class Config:
     people: tuple[str, ...] = ("018_neutral_front", "067_neutral_right_3quarter")
     """Photographs of validation people, a row each."""
     completion: str = "mirror"
-    size: int = 360
+    size: int = 288
     """Side of a picture in pixels."""
     output: Path = Path("results/figures/hero.png")
 
 
 def turned(fit: Fit, yaw: float) -> Fit:
-    """The fit seen from straight ahead and then turned by ``yaw`` degrees, at the same place."""
+    """The fit seen from straight ahead and then turned by ``yaw`` degrees about the middle of the skull."""
     cosine, sine = math.cos(math.radians(yaw)), math.sin(math.radians(yaw))
     rotation = fit.rotation.new_tensor([[[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]]])
-    pull_back = fit.translation * fit.translation.new_tensor([0.0, 0.0, 0.95])
-    return dataclasses.replace(fit, rotation=rotation, translation=pull_back)
+    middle = fit.rotation.new_tensor([0.0, -0.01, -0.07])
+    place = fit.translation * fit.translation.new_tensor([0.0, 0.0, 1.05]) - rotation @ middle
+    return dataclasses.replace(fit, rotation=rotation, translation=place)
 
 
 def side_light(fit: Fit) -> Fit:

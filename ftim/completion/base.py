@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -42,3 +43,15 @@ def check_sizes(partial: PartialTexture, fit: Fit, template: Tensor) -> None:
         raise ValueError(f"partial texture {tuple(partial.color.shape)}, expected {expected} from fit and template")
     if not torch.isfinite(partial.color).all():
         raise ValueError("partial texture holds values that are not finite")
+
+
+def picture_by_picture(
+    complete: Callable[[PartialTexture, Fit], Texture], partial: PartialTexture, fit: Fit
+) -> Texture:
+    """Run ``complete`` on each picture of a batch by itself: maps of one picture fit into a CPU's cache.
+
+    On other devices the batch goes through at once. Raises what ``complete`` raises.
+    """
+    if len(partial) <= 1 or partial.color.device.type != "cpu":
+        return complete(partial, fit)
+    return Texture.concatenate([complete(partial[i], fit[i]) for i in range(len(partial))])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ftim.completion.base import check_sizes, delight, relight
+from ftim.completion.base import check_sizes, delight, picture_by_picture, relight
 from ftim.completion.fill import close_gaps, feather, over, region_atlas, region_groups, smooth_ratio, smoothstep
 from ftim.morphable.model import MorphableModel
 from ftim.structures import Fit, PartialTexture, Texture
@@ -55,6 +55,9 @@ class TeleaCompletion:
 
     def __call__(self, partial: PartialTexture, fit: Fit) -> Texture:
         check_sizes(partial, fit, self.template)
+        return picture_by_picture(self._complete, partial, fit)
+
+    def _complete(self, partial: PartialTexture, fit: Fit) -> Texture:
         device = partial.color.device
         size = self.template.shape[-1]
         atlas, groups = self.atlas.to(device), self.groups.to(device)

@@ -1,6 +1,7 @@
 # make benchmark   score every method on real photographs and write the tables
 # make test        ruff, mypy and pytest
 # make demo        open the demo in a browser
+# make figures     draw the README's picture again; needs FTIM_DATA
 #
 # Each builds .venv first when it is absent or older than its description. PYTHON=... chooses the interpreter.
 
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help benchmark test demo demo-exists lint format environment clean
+.PHONY: help benchmark test figures demo demo-exists lint format environment clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +28,9 @@ lint: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+figures: $(INSTALLED)
+	$(BIN)/python scripts/make_figures.py $(ARGS)
 
 demo: demo-exists $(INSTALLED)
 	$(BIN)/python demo/app.py $(ARGS)

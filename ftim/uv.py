@@ -11,12 +11,13 @@ from torch import Tensor
 from ftim.morphable.model import MorphableModel, Region
 from ftim.render.atlas import build_atlas
 from ftim.render.pose import PosedHead, pose_head
-from ftim.render.rasterizer import Rasterizer
+from ftim.render.rasterizer import Fragments, Rasterizer
 from ftim.render.shading import shade
 from ftim.render.visibility import depth_planes, distance_to, in_sight, outlines
 from ftim.structures import Fit, PartialTexture
 
-OPENINGS: tuple[Region, ...] = (Region.EYES, Region.TEETH, Region.TONGUE, Region.MOUTH)
+INSIDE_MOUTH: tuple[Region, ...] = (Region.TEETH, Region.TONGUE, Region.MOUTH)
+OPENINGS: tuple[Region, ...] = (Region.EYES, *INSIDE_MOUTH)
 """Parts seen through an opening of the face. However deep they lie, no background shines in at their rim."""
 
 
@@ -54,6 +55,8 @@ class UvRenderer:
         self.settings = settings or UvSettings()
         self.atlas = build_atlas(model, rasterizer, size)
         self._opening = torch.isin(model.regions, model.regions.new_tensor([int(region) for region in OPENINGS]))
+        mouth = torch.isin(model.regions, model.regions.new_tensor([int(region) for region in INSIDE_MOUTH]))
+        self._mouth_texel = mouth[self.atlas.face][None, :, None]
 
     def __call__(self, image: Tensor, fit: Fit, skin: Tensor | None = None) -> PartialTexture:
         """Unwrap.
@@ -129,7 +132,11 @@ class UvRenderer:
         flat = triangle_cosines(head.vertices, triangles)[:, self.atlas.face]
         cosine = torch.maximum(facing(self.atlas.spread(head.normals), points), flat)[..., None]
         front = (flat > 0)[..., None] & (cosine > settings.min_cosine)
-        seen = in_sight(planes, projected, settings.tolerance)[..., None] & front
+        # A texel that the picture itself would be drawn with is in sight, however thin the part that it lies on.
+        drawn = drawn_texels(fragments, self.model, self.size)[:, self.atlas.texel, None]
+        seen = (in_sight(planes, projected, settings.tolerance)[..., None] | drawn) & front
+        drawn_mouth = drawn & self._mouth_texel  # teeth and tongue are all rim: their angle says nothing
+        seen = seen | drawn_mouth
 
         scale = max(height, width) / 224
         erosion, outer = settings.outer_erosion * scale, settings.outer_fade * scale
@@ -144,8 +151,23 @@ class UvRenderer:
         from_outer, from_inner = distances[:, :, 0, :, None].unbind(1)
         seen = seen & (from_outer > erosion)
         angle = _ramp(cosine, settings.min_cosine, settings.full_cosine)
-        fade = _ramp(from_outer, erosion, outer) * (0.5 + 0.5 * _ramp(from_inner, 0.5, inner + 0.5))
-        return seen, angle * fade
+        fade = _ramp(from_outer, erosion, outer) * (0.8 + 0.2 * _ramp(from_inner, 0.5, inner + 0.5))
+        return seen, torch.where(drawn_mouth, 1.0, angle * fade)
+
+
+def drawn_texels(fragments: Fragments, model: MorphableModel, size: int) -> Tensor:
+    """(B, size * size) bool: the texels that a bilinear lookup at the fragments reads."""
+    batch, height, width = fragments.face.shape
+    corners = model.uv[model.uv_triangles[fragments.face.clamp(min=0)]]
+    position = (corners * fragments.barycentric[..., None].to(corners.dtype)).sum(-2) * size - 0.5
+    first = position.floor().long()
+    picture = torch.arange(batch, device=first.device)[:, None, None].expand(-1, height, width)
+    read = fragments.face.new_zeros(batch, size * size, dtype=torch.bool)
+    for right, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        column = (first[..., 0] + right).clamp(0, size - 1)
+        row = (first[..., 1] + down).clamp(0, size - 1)
+        read[picture[fragments.covered], (row * size + column)[fragments.covered]] = True
+    return read
 
 
 def facing(normals: Tensor, points: Tensor) -> Tensor:

@@ -128,8 +128,8 @@ def smooth_ratio(
 def feather(weight: Tensor, groups: Tensor, radius: int, inner_radius: int = 1) -> Tensor:
     """How much of a layer shows: its weight, faded to 0 over some texels before it ends inside a chart.
 
-    The rim of a chart is no end: there the neighbouring texel is a gap, not something hidden. Of the eyes and the
-    mouth little is ever seen, so they fade over ``inner_radius`` only.
+    The rim of a chart is no end: there the neighbouring texel is a gap, not something hidden. Of the eyes little is
+    ever seen, so they fade over ``inner_radius`` only; what is seen of teeth and tongue is too thin to fade at all.
 
     Args:
         weight: (B, 1, T, T) in [0, 1].
@@ -142,7 +142,7 @@ def feather(weight: Tensor, groups: Tensor, radius: int, inner_radius: int = 1) 
     inside = groups.sum(0).expand_as(weight)
     seen = (weight > 0.05).to(weight) * inside
     shown = torch.zeros_like(weight)
-    for mask, reach in ((groups[0], radius), (groups[1:].sum(0), inner_radius)):
+    for mask, reach in ((groups[0], radius), (groups[1], inner_radius), (groups[2], 0)):
         share = box_blur(seen, reach, 1) / box_blur(inside, reach, 1).clamp_min(1e-6)
         shown = shown + mask * smoothstep(2 * share - 1)
     return smoothstep(weight) * shown

@@ -23,7 +23,7 @@ from ftim.asset_table import ASSETS, Asset
 from ftim.downloads import SourceFailedError, WrongContentError, download, is_storage_error
 from ftim.errors import AssetError, AssetHashError, AssetStorageError, AssetUnavailableError
 
-__all__ = ["ASSETS", "Asset", "AssetStore", "asset_path"]
+__all__ = ["ASSETS", "Asset", "AssetStore", "asset_path", "present_asset_path"]
 
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
@@ -37,6 +37,14 @@ def asset_path(name: str, folder: str | os.PathLike[str] | None = None, offline:
     and the remedy. ``KeyError`` for a name that is not in the table.
     """
     return AssetStore.from_environment(folder, offline).path(find_asset(name))
+
+
+def present_asset_path(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
+    """As ``asset_path`` for a file whose licence is for the user to accept: it must be there, and is never fetched.
+
+    Raises ``AssetUnavailableError`` when it is absent and ``AssetHashError`` when another file has its name.
+    """
+    return AssetStore.from_environment(folder).present(find_asset(name))
 
 
 def find_asset(name: str) -> Asset:
@@ -73,6 +81,17 @@ class AssetStore:
         """See ``asset_path``."""
         present = self.find(asset)
         return present if present is not None else self._fetch_locked(asset)
+
+    def present(self, asset: Asset) -> Path:
+        """See ``present_asset_path``."""
+        path = self.find(asset)
+        if path is None:
+            raise AssetUnavailableError(
+                f"{asset.name} is not in {self._places()}; because of its licence it is fetched only when you ask for "
+                f"it. {_about(asset)} If that licence allows your use, run `ftim assets --fetch {asset.name}`, or put "
+                f"the file there{_origin(asset)}."
+            )
+        return path
 
     def find(self, asset: Asset) -> Path | None:
         """The checked file when it is in the folder or the cache, else None; fetches nothing.

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ftim.build import build_completion
+from ftim.build import SkinMaskName, build_completion, build_skin_mask
 from ftim.completion.base import Completion
 from ftim.face import CROP_SIZE, FaceDetector, align, detect_face
 from ftim.morphable import MorphableModel, load_open_head
@@ -20,7 +20,7 @@ from ftim.photo import read_photo
 from ftim.regressors.landmarks import LandmarkRegressor
 from ftim.render.image import ImageRenderer, paste_back
 from ftim.render.rasterizer import Rasterizer, default_rasterizer
-from ftim.skin import skin_mask
+from ftim.skin import SkinMask, skin_mask
 from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture
 from ftim.uv import UvRenderer
 
@@ -65,27 +65,45 @@ class Pipeline:
     """The stages with their models. Batches go through ``fit``, ``skin``, ``partial`` and ``render``."""
 
     def __init__(
-        self, model: MorphableModel, template: Tensor, rasterizer: Rasterizer, size: int, texture_size: int
+        self,
+        model: MorphableModel,
+        template: Tensor,
+        rasterizer: Rasterizer,
+        size: int,
+        texture_size: int,
+        skin_mask: SkinMask = skin_mask,
     ) -> None:
         """model and template (3, texture_size, texture_size) must be on one device; size is the crop's side."""
         self.model = model
         self.template = template
         self.rasterizer = rasterizer
         self.size = size
+        self.skin_mask = skin_mask
         self.detector = FaceDetector()
         self.regressor = LandmarkRegressor(model, rasterizer, template)
         self.uv = UvRenderer(model, rasterizer, texture_size)
         self.image = ImageRenderer(model, rasterizer)
 
     @classmethod
-    def build(cls, device: str = "cpu", size: int = CROP_SIZE, texture_size: int = TEXTURE_SIZE) -> Self:
-        """The embedded default: open head, landmark fit, our template, the default rasteriser."""
+    def build(
+        cls,
+        device: str = "cpu",
+        size: int = CROP_SIZE,
+        texture_size: int = TEXTURE_SIZE,
+        skin: SkinMaskName = "embedded",
+    ) -> Self:
+        """The embedded default: open head, landmark fit, our template, the default rasteriser, skin by colour.
+
+        ``skin="bisenet"`` finds skin with a network instead. Its weights are for non-commercial use; raises
+        ``AssetError`` when you have not fetched them.
+        """
         return cls(
             load_open_head().to(device),
             load_template_albedo(texture_size).to(device),
             default_rasterizer(),
             size,
             texture_size,
+            build_skin_mask(skin, device),
         )
 
     @property
@@ -108,7 +126,7 @@ class Pipeline:
         return self._with_skin(face, self.regressor.fit_together(face))
 
     def _with_skin(self, face: Face, fit: Fit) -> tuple[Fit, Tensor]:
-        skin = skin_mask(face, fit, self.model, self.rasterizer) * face.valid
+        skin = self.skin_mask(face, fit, self.model, self.rasterizer) * face.valid
         return self.regressor.relight(face, fit, skin), skin
 
     @torch.no_grad()

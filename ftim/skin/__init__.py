@@ -1,5 +1,5 @@
 """Which pixels of a crop show the face's own surface."""
 
-from ftim.skin.mask import SkinSettings, skin_mask
+from ftim.skin.mask import SkinMask, SkinSettings, skin_mask
 
-__all__ = ["SkinSettings", "skin_mask"]
+__all__ = ["SkinMask", "SkinSettings", "skin_mask"]

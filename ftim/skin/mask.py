@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +17,8 @@ from ftim.skin.geometry import HeadPixels, grown, head_pixels
 from ftim.skin.glasses import glasses_pixels
 from ftim.structures import Face, Fit
 
+SkinMask = Callable[[Face, Fit, MorphableModel, Rasterizer], Tensor]
+"""What ``skin_mask`` is, and what may take its place: (B, 1, S, S) in [0, 1]."""
 BELOW_NOSE = -0.5
 CHIN = -1.2
 """Heights on the head in units of the outer eye distance, 0 at the eyes: see ``HeadPixels.place``."""

@@ -81,6 +81,8 @@ def test_warp_equals_the_oracle(seed: int, device: str) -> None:
 @pytest.mark.parametrize("size", [(40, 56), (56, 40), (48, 48)])
 def test_pytorch3d_equals_warp(size: tuple[int, int]) -> None:
     positions, triangles = random_mesh(1)
+    positions = positions.where(positions.abs() < 1e6, 100.0)  # its edge functions are in single precision
+    positions[0, 0] = math.nan
     ours = default_rasterizer()(positions, triangles, *size)
     assert_equal_up_to_ties(ours, PyTorch3DRasterizer()(positions, triangles, *size), positions, triangles)
 

@@ -6,8 +6,8 @@
 For each of the 609 portraits: photo -> fit -> unwrap at 512 -> render at 224. Prints the median PSNR inside the
 visible face (where all texels that a pixel mixes were seen), the share of the rendered face that is visible, the
 number of pixels enclosed by the rendered face that it does not cover (eyes and mouth must be no holes), and the number
-that look up a texel outside the atlas and its gutter. A second run on the flipped photo with the mirrored fit gives
-the mean difference of the partial textures.
+that look up a texel outside the atlas and its gutter. A second run on the flipped photo with the mirrored fit, each
+with its own skin mask, gives the mean difference of the partial textures over the texels that either saw.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ from ftim.face import FaceDetector, align, detect_face
 from ftim.morphable.open_head import load_open_head
 from ftim.photo import read_photo
 from ftim.regressors import LandmarkRegressor
-from ftim.regressors.mirror import mirror_fit
+from ftim.regressors.mirror import mirror_face, mirror_fit
 from ftim.render.image import ImageRenderer
 from ftim.render.rasterizer import default_rasterizer
-from ftim.structures import Face, Fit
+from ftim.skin import skin_mask
+from ftim.structures import Face, Fit, PartialTexture
 from ftim.uv import UvRenderer
 
 ALL_SEEN = 0.999
@@ -66,7 +67,7 @@ class Row:
     empty: int
     """Pixels."""
     mirror: float
-    """Mean difference of the partial textures over their texels."""
+    """Mean difference of the partial textures, over the texels that either saw."""
 
 
 class RoundTrip:
@@ -91,15 +92,23 @@ class RoundTrip:
         error = (again.image - face.image)[0, :, seen].square().mean()
         holes = torch.from_numpy(binary_fill_holes(drawn.numpy())) & ~drawn
         empty = drawn & (self._draw_map(self.filled, fit) < ALL_SEEN)
-        mirrored = self.uv(face.image.flip(-1), mirror_fit(fit, self.model), face.valid.flip(-1))
+        original = self._skin_texture(face, fit)
+        mirrored = self._skin_texture(mirror_face(face), mirror_fit(fit, self.model))
+        either = torch.maximum(original.visibility, mirrored.visibility.flip(-1)) > 0
+        difference = (mirrored.color.flip(-1) - original.color).abs()
         return Row(
             name=name,
             psnr=float(-10 * error.log10()),
             visible=float(seen.sum() / drawn.sum()),
             holes=int(holes.sum()),
             empty=int(empty.sum()),
-            mirror=float((mirrored.color.flip(-1) - partial.color).abs().mean()),
+            mirror=float(difference.masked_select(either).mean()),
         )
+
+    def _skin_texture(self, face: Face, fit: Fit) -> PartialTexture:
+        """As the pipeline unwraps: only where the skin mask, found anew, shows skin."""
+        skin = skin_mask(face, fit, self.model, self.uv.rasterizer) * face.valid
+        return self.uv(face.image, fit, skin)
 
     def _draw_map(self, values: Tensor, fit: Fit) -> Tensor:
         """(1, 1, T, T) -> (H, W)."""

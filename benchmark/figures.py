@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 
 from benchmark.records import METRICS, Result
 from benchmark.tables import HEADINGS
+from ftim.outputs import whole_file
 
 BLOCK = "face"
 """Every protocol has it."""
@@ -50,7 +50,5 @@ def draw_distributions(results: list[Result], path: Path) -> None:
             if index:
                 axes.set_yticklabels([])
             sns.despine(ax=axes)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp.png")
-        figure.savefig(temporary, dpi=120, metadata={"Software": None})
-    temporary.replace(path)
+        with whole_file(path) as temporary:
+            figure.savefig(temporary, dpi=120, metadata={"Software": None})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from benchmark.protocols import Pairs, to_uint8
+from ftim.outputs import whole_file
 from ftim.structures import Rendering
 
 EXAMPLES = 6
@@ -76,7 +76,5 @@ class PictureFolder:
 
 def save_png(image: Image.Image, path: Path) -> None:
     """Write under a temporary name, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp.png")
-    image.save(temporary, optimize=True)
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        image.save(temporary, optimize=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from statistics import fmean, median
 from typing import Any, Self
 
 from ftim.errors import FtimError
+from ftim.outputs import whole_file
 
 SCHEMA = 1
 DECIMALS = 5
@@ -167,7 +167,5 @@ class Result:
 
 def write_text(path: Path, text: str) -> None:
     """Write under a temporary name, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.records import RecordError, Row
+from ftim.outputs import whole_file
 
 
 class WorkLog:
@@ -24,16 +25,14 @@ class WorkLog:
         self.path = path
         self.rows: dict[str, Row] = {}
         self.seconds = {"shared": 0.0, "method": 0.0}
-        path.parent.mkdir(parents=True, exist_ok=True)
         lines = self._whole_lines() if resume and path.is_file() else []
         if lines and json.loads(lines[0]) != key:
             raise RecordError(f"{path} was left by a run of other code, data or options: run again without --resume")
         for line in lines[1:]:
             self._take(json.loads(line))
         if not lines:
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            temporary.write_text(json.dumps(key) + "\n", encoding="utf-8")
-            temporary.replace(path)
+            with whole_file(path) as temporary:
+                temporary.write_text(json.dumps(key) + "\n", encoding="utf-8")
 
     def append(self, rows: list[Row], shared_seconds: float, method_seconds: float) -> None:
         """Add a batch; when this returns, the rows are on disk."""

@@ -45,6 +45,10 @@ class ModelFileError(FtimError):
     """A morphable model or weight file has the wrong version, names, or shapes."""
 
 
+class OutputError(FtimError):
+    """A result cannot be written: full disk or no permission; the message names the file."""
+
+
 class DatasetError(FtimError):
     """A folder of photographs is missing, empty, or incomplete."""
 

@@ -16,6 +16,7 @@ from ftim.completion.base import Completion
 from ftim.face import CROP_SIZE, FaceDetector, align, detect_face
 from ftim.morphable import MorphableModel, load_open_head
 from ftim.morphable.template import load_template_albedo
+from ftim.outputs import whole_file
 from ftim.photo import read_photo
 from ftim.regressors.landmarks import LandmarkRegressor
 from ftim.render.image import ImageRenderer, paste_back
@@ -44,10 +45,9 @@ class Reconstruction:
     def save(self, folder: str | Path) -> None:
         """Write overlay.png (full photo), texture.png, albedo.png, partial.png and visibility.png.
 
-        Each goes to a temporary name first. Raises OSError when the folder cannot be written.
+        Each goes to a temporary name first. Raises ``OutputError`` when the folder cannot be written.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         images = {
             "overlay": paste_back(self.photo, self.face, self.rendering),
             "texture": to_uint8(self.texture.texture),
@@ -56,9 +56,8 @@ class Reconstruction:
             "visibility": to_uint8(self.partial.confidence.expand(-1, 3, -1, -1)),
         }
         for name, image in images.items():
-            temporary = folder / f".{name}.tmp.png"
-            Image.fromarray(image).save(temporary)
-            temporary.replace(folder / f"{name}.png")
+            with whole_file(folder / f"{name}.png") as temporary:
+                Image.fromarray(image).save(temporary)
 
 
 class Pipeline:

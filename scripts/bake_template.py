@@ -35,6 +35,7 @@ from ftim.face import FaceDetector, align
 from ftim.morphable.model import MorphableModel
 from ftim.morphable.open_head import load_open_head
 from ftim.morphable.template import MEAN_SKIN_ALBEDO, TEMPLATE_PATH, TEMPLATE_SIZE
+from ftim.outputs import whole_file
 from ftim.photo import read_photo
 from ftim.regressors.landmarks import LandmarkRegressor
 from ftim.render.rasterizer import default_rasterizer
@@ -139,9 +140,8 @@ class Unwrapper:
         for name in FIT_TENSORS:
             content[name] = getattr(fit, name)
         content["focal"], content["principal"] = fit.camera.focal, fit.camera.principal
-        temporary = path.with_suffix(".tmp")
-        torch.save(content, temporary)
-        temporary.replace(path)
+        with whole_file(path) as temporary:
+            torch.save(content, temporary)
         return path
 
 
@@ -201,12 +201,10 @@ def average(files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor) -> 
 def save(albedo: Tensor, path: Path, record: dict[str, object]) -> None:
     """Write picture and record through temporary names."""
     pixels = (albedo * 255).round().byte().permute(1, 2, 0).numpy()
-    temporary = path.with_suffix(".tmp")
-    Image.fromarray(np.ascontiguousarray(pixels)).save(temporary, format="PNG", optimize=True)
-    temporary.replace(path)
-    note = path.with_suffix(".json.tmp")
-    note.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    note.replace(path.with_suffix(".json"))
+    with whole_file(path) as temporary:
+        Image.fromarray(np.ascontiguousarray(pixels)).save(temporary, format="PNG", optimize=True)
+    with whole_file(path.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 @torch.no_grad()

@@ -34,6 +34,7 @@ from ftim.errors import FtimError
 from ftim.face import FaceDetector, align, detect_face
 from ftim.morphable.open_head import load_open_head
 from ftim.morphable.template import load_template_albedo
+from ftim.outputs import whole_file
 from ftim.photo import read_photo
 from ftim.regressors import LandmarkRegressor, landmark_error
 from ftim.render.rasterizer import default_rasterizer
@@ -162,10 +163,8 @@ def main(config: Config) -> None:
             "machine": platform.machine(),
             "rows": [dataclasses.asdict(row) for row in sorted(rows, key=lambda row: row.name)],
         }
-        temporary = config.json.with_suffix(".tmp")
-        config.json.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(config.json)
+        with whole_file(config.json) as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if config.sheet is not None:
         draw_sheet(model, faces, fit, config.sheet)
 

@@ -30,6 +30,7 @@ from ftim.data import load_portraits
 from ftim.errors import FtimError
 from ftim.face import FaceDetector, align, detect_face
 from ftim.morphable.open_head import load_open_head
+from ftim.outputs import whole_file
 from ftim.photo import read_photo
 from ftim.regressors import LandmarkRegressor
 from ftim.regressors.mirror import mirror_face, mirror_fit
@@ -126,10 +127,9 @@ def run(config: Config) -> list[Row]:
         photo = read_photo(file.path)
         rows.append(trip(file.name, align(photo, detect_face(photo, 0, detector))))
     if config.json:
-        config.json.parent.mkdir(parents=True, exist_ok=True)
-        temporary = config.json.with_suffix(".tmp")
-        temporary.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
-        temporary.replace(config.json)
+        text = json.dumps([dataclasses.asdict(row) for row in rows], indent=1) + "\n"
+        with whole_file(config.json) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     return rows
 
 

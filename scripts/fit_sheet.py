@@ -9,6 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from ftim.morphable import MorphableModel, Region
+from ftim.outputs import whole_file
 from ftim.structures import Face, Fit
 
 DETECTED, FITTED, SKIN, EAR, EYE = (255, 60, 60), (60, 255, 60), (120, 200, 255), (255, 200, 80), (255, 255, 255)
@@ -58,7 +59,5 @@ def draw_sheet(
     for place, index in enumerate(chosen.tolist()):
         tile = draw_fit(model, faces[index], fit[index], side)
         sheet.paste(tile, (place % columns * 2 * side, place // columns * side))
-    temporary = path.with_suffix(".tmp.png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(temporary)
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        sheet.save(temporary)

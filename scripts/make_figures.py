@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ftim.data import load_frll
 from ftim.morphable import Region
+from ftim.outputs import whole_file
 from ftim.pipeline import Pipeline, Reconstruction, to_uint8
 from ftim.render.image import ImageRenderer
 from ftim.structures import Fit
@@ -86,10 +87,8 @@ def main(config: Config) -> None:
         side = (config.size, config.size)
         pictures = [torch.nn.functional.interpolate(p, side, mode="area") for p in row(pipeline, result)]
         rows.append(torch.cat(pictures, dim=3))
-    config.output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = config.output.with_suffix(".tmp.png")
-    Image.fromarray(to_uint8(torch.cat(rows, dim=2))).save(temporary, optimize=True)
-    temporary.replace(config.output)
+    with whole_file(config.output) as temporary:
+        Image.fromarray(to_uint8(torch.cat(rows, dim=2))).save(temporary, optimize=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from torch import Tensor
 from ftim.errors import ModelFileError
 from ftim.morphable.expressions import EXPRESSIONS
 from ftim.morphable.model import MorphableModel
+from ftim.outputs import whole_file
 
 OPEN_HEAD_VERSION = 1
 OPEN_HEAD_PATH = Path(__file__).parent / "data" / "open_head.safetensors"
@@ -57,7 +58,6 @@ def save_open_head(model: MorphableModel, path: Path = OPEN_HEAD_PATH) -> None:
             continue
         kind = torch.int32 if field.name in _INTEGERS else torch.float16 if field.name in _HALVES else torch.float32
         tensors[field.name] = value.to(kind).contiguous()
-    temporary = path.with_suffix(".tmp")
-    # One entry only: safetensors writes several in an order that changes from run to run.
-    save_file(tensors, str(temporary), metadata={"version": str(OPEN_HEAD_VERSION)})
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        # One entry only: safetensors writes several in an order that changes from run to run.
+        save_file(tensors, str(temporary), metadata={"version": str(OPEN_HEAD_VERSION)})

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,7 @@ from ftim.errors import FaceIndexError, FaceTooSmallError, NoFaceError
 from ftim.landmarks import LANDMARK_COUNT, LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from ftim.morphable.expressions import EXPRESSIONS
 from ftim.structures import Face
-from ftim.system import require_libraries
+from ftim.system import native_stderr_hidden, require_libraries
 
 CROP_SIZE = 224
 MIN_FACE_SIDE = 24
@@ -131,7 +128,7 @@ class FaceDetector:
         if self._landmarker is None:
             require_libraries()
             model = self._model or asset_path("face_landmarker.task")
-            with _native_stderr_hidden():
+            with native_stderr_hidden():
                 from mediapipe.tasks.python import BaseOptions, vision
 
                 options = vision.FaceLandmarkerOptions(
@@ -277,22 +274,3 @@ def _check_face_side(detection: Detection) -> None:
             f"the face is {detection.side:.0f} pixels large; at least {MIN_FACE_SIDE} are needed, "
             "and about 200 for a good texture"
         )
-
-
-@contextlib.contextmanager
-def _native_stderr_hidden() -> Iterator[None]:
-    """Drops what C++ code writes to standard error: MediaPipe prints warnings that no setting turns off."""
-    sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # standard error is closed
-        yield
-        return
-    sink = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(sink, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(sink)
-        os.close(kept)

@@ -8,12 +8,13 @@ runs it with the system's Python, before any package is there, as ``python3 -m f
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ftim.errors import SystemLibraryError
@@ -77,6 +78,25 @@ def install_libraries(libraries: Sequence[SystemLibrary]) -> None:
         except (OSError, subprocess.CalledProcessError) as error:
             raise SystemLibraryError(f"{_message(libraries)}\nTried as root, and it failed: {error}") from error
     require_libraries(libraries)
+
+
+@contextlib.contextmanager
+def native_stderr_hidden() -> Iterator[None]:
+    """Drop what C and C++ code writes to the error stream: MediaPipe and Warp print there what no setting turns off."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # the process has no error stream
+        yield
+        return
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,15 +10,14 @@ positions are exact: two triangles that share an edge therefore agree about it, 
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
-from collections.abc import Iterator
 
 import torch
 import warp as wp
 from torch import Tensor
 
 from ftim.render.rasterizer import NEAR, Fragments, check_mesh, empty_fragments
+from ftim.system import native_stderr_hidden
 
 _EMPTY = 0x7FFF_FFFF_FFFF_FFFF
 _load_lock = threading.Lock()
@@ -146,30 +145,13 @@ def _resolve_pass(
     depth[b, row, column] = wp.cast(wp.int32(key >> wp.int64(32)), wp.float32)
 
 
-@contextlib.contextmanager
-def _without_native_stderr() -> Iterator[None]:
-    """Drop what C code writes to the error stream: Warp's start prints there that a machine has no GPU."""
-    try:
-        saved = os.dup(2)
-    except OSError:  # the process has no error stream
-        yield
-        return
-    try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-
-
 def _load(device: str) -> None:
     """Start Warp and compile the kernels, silently; a global switch of Warp is put back as it was."""
     with _load_lock:
         level = wp.config.log_level
         wp.config.log_level = max(level, wp.LOG_ERROR)
         try:
-            with contextlib.nullcontext() if torch.cuda.is_available() else _without_native_stderr():
+            with contextlib.nullcontext() if torch.cuda.is_available() else native_stderr_hidden():
                 wp.init()
             wp.load_module(device=device)
         finally:

@@ -11,9 +11,13 @@ from tyro.conf import arg
 from tyro.extras import SubcommandApp
 
 from ftim import __version__
-from ftim.errors import FtimError
+from ftim.errors import FtimError, TrainingStopped
+from ftim.training.config import TrainingConfig
 
 DESCRIPTION = "A complete facial texture and a textured 3D head from one photograph."
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 app = SubcommandApp()
 
@@ -41,6 +45,18 @@ def assets(
     print(list_assets(store))
 
 
+@app.command
+def train(config: Annotated[TrainingConfig, arg(name="")]) -> None:
+    """Train FTIM on triplets: the networks that ship, the ablations of Table 2, or the paper's own form.
+
+    Ctrl-C finishes the step and writes the checkpoint; --resume goes on from it, to the same losses.
+    """
+    from ftim.training.run import train as run_training
+
+    trainer = run_training(config)
+    print(f"{trainer.done} steps in {trainer.seconds / 60:.1f} minutes; see {trainer.folder}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status. An error that ftim raises on purpose is printed without a traceback."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -49,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         app.cli(prog="ftim", description=DESCRIPTION, args=arguments)
+    except TrainingStopped as error:
+        print(f"ftim: {error}", file=sys.stderr)
+        return INTERRUPTED
     except FtimError as error:
         print(f"ftim: {error}", file=sys.stderr)
         return 1

@@ -55,3 +55,15 @@ class DatasetError(FtimError):
 
 class SystemLibraryError(FtimError):
     """A shared library of the operating system is missing; the message names the Debian command."""
+
+
+class TrainingError(FtimError):
+    """Training cannot go on: a loss that is no number, or a checkpoint of another run; the message says what to do."""
+
+
+class TrainingStopped(TrainingError):
+    """Ctrl-C: the step at hand was finished and the checkpoint written."""
+
+
+class CacheEntryError(TrainingError):
+    """A prepared training example is damaged or was made by another version; the message names the file."""

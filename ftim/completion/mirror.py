@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ftim.completion.base import check_sizes, delight, picture_by_picture, relight
-from ftim.completion.fill import close_gaps, feather, over, region_atlas, region_groups, smooth_ratio
+from ftim.completion.fill import region_atlas, region_groups
+from ftim.completion.layers import build_layers
 from ftim.morphable.model import MorphableModel
 from ftim.structures import Fit, PartialTexture, Texture
 from ftim.uv import UvRenderer
@@ -59,13 +60,5 @@ class MirrorCompletion:
         shading = self.uv_renderer.shading(fit)
         seen = delight(partial.color, shading)
         weight = partial.confidence * partial.visibility
-        alpha = feather(weight, groups, blend)
-
-        template = self.template.to(partial.color).expand_as(seen)
-        ground = template * smooth_ratio(seen, template, alpha, groups, detail=detail)
-
-        mirrored, mirrored_alpha = seen.flip(-1), alpha.flip(-1)
-        mirrored = mirrored * smooth_ratio(seen, mirrored, alpha * mirrored_alpha, groups, detail=detail)
-
-        albedo = over([(seen, alpha), (mirrored, mirrored_alpha)], ground)
-        return relight(close_gaps(albedo, atlas), shading)
+        layers = build_layers(seen, weight, self.template, atlas, groups, blend, detail)
+        return relight(layers.albedo, shading)

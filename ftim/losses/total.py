@@ -66,6 +66,7 @@ def total_loss(
     networks: LossNetworks,
     *,
     one_sided_symmetry: bool = False,
+    perceptual: Tensor | None = None,
 ) -> LossTerms:
     """L = sum of lambda L over the six losses; each L the sum over a triplet's three views.
 
@@ -81,6 +82,8 @@ def total_loss(
         template: (3, T, T) albedo.
         weights: the lambdas.
         networks: of ``load_loss_networks``.
+        perceptual: (P,) int64, the pictures that the identity and ID-MRF losses look at; all by default. Pictures
+            drawn at random give the same expected value in less time.
         one_sided_symmetry: eq. 3 only over texels whose mirror image was not seen (docs/paper.md, S10).
 
     Raises:
@@ -95,15 +98,16 @@ def total_loss(
         raise ValueError(f"photo, rendering, texture and partial must be of one batch, got {batches} pictures")
 
     image, mask, visible = rendering.image, rendering.mask, partial.visibility
+    looked_at = (image, photo, mask) if perceptual is None else (image[perceptual], photo[perceptual], mask[perceptual])
     photometric = uv_albedo = identity = id_mrf = symmetry = regularisation = None
     if weights.photometric:
         photometric = _over_views(photometric_loss(image, photo, mask))
     if weights.uv_albedo:
         uv_albedo = _over_views(uv_albedo_loss(texture.texture, partial.color, visible))
     if networks.facenet is not None and weights.identity:
-        identity = _over_views(identity_loss(networks.facenet, image, photo, mask))
+        identity = _over_views(identity_loss(networks.facenet, *looked_at))
     if networks.vgg19 is not None and weights.id_mrf:
-        id_mrf = _over_views(id_mrf_loss(networks.vgg19, image, photo, mask))
+        id_mrf = _over_views(id_mrf_loss(networks.vgg19, *looked_at))
     if weights.symmetry:
         compared = one_sided(visible) if one_sided_symmetry else visible
         symmetry = _over_views(symmetry_loss(texture.albedo, compared))

@@ -1,0 +1,1 @@
+"""Self-supervised training of FTIM on triplets (paper, 2.1, 2.3, 3.1)."""

@@ -1,0 +1,44 @@
+"""One step of learning: complete three views, choose one albedo, draw it into all three, compare (paper, 2.1)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ftim.completion.base import Completion
+from ftim.losses import LossNetworks, LossTerms, LossWeights, total_loss
+from ftim.render.image import ImageRenderer
+from ftim.training.sampling import Batch
+
+
+def training_losses(
+    batch: Batch,
+    completion: Completion,
+    image_renderer: ImageRenderer,
+    template: Tensor,
+    weights: LossWeights,
+    networks: LossNetworks,
+    one_sided_symmetry: bool = False,
+    bfloat16: bool = False,
+) -> LossTerms:
+    """The losses of a batch; gradients reach what the completion learns.
+
+    Each view's albedo is drawn under each view's own pose, expression, camera and light, where the photograph shows
+    skin. Losses in texture space compare each completion with all that is known of its view, also when it was given
+    less. With ``bfloat16`` the networks that the losses look through compute in it; sums stay in float32.
+    """
+    example = batch.example
+    texture = completion(batch.partial, example.fit)
+    rendering = image_renderer(texture.albedo[batch.chosen], example.fit, example.photo, example.skin)
+    with torch.autocast(template.device.type, torch.bfloat16, enabled=bfloat16):
+        return total_loss(
+            example.photo,
+            rendering,
+            texture,
+            example.partial,
+            template,
+            weights,
+            networks,
+            one_sided_symmetry=one_sided_symmetry,
+            perceptual=batch.perceptual,
+        )

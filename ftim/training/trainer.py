@@ -1,0 +1,200 @@
+"""The loop: sample, step, average, log, save; stopped and resumed without a difference."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ftim.completion.ftim import FtimCompletion
+from ftim.completion.network import TextureNetwork
+from ftim.errors import TrainingError, TrainingStopped
+from ftim.losses import LossNetworks, LossTerms
+from ftim.render.image import ImageRenderer
+from ftim.training.checkpoint import Checkpoint
+from ftim.training.config import TrainingConfig
+from ftim.training.log import TrainingLog, loss_values
+from ftim.training.preview import preview_sheet, write_sheet
+from ftim.training.sampling import Sampler
+from ftim.training.step import training_losses
+from ftim.uv import UvRenderer
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What does not change while FTIM learns."""
+
+    uv_renderer: UvRenderer
+    image_renderer: ImageRenderer
+    template: Tensor
+    """(3, T, T) albedo at the side of the renderer."""
+    networks: LossNetworks
+    sampler: Sampler
+
+
+class Trainer:
+    """One run, from its first step or its last checkpoint."""
+
+    def __init__(self, config: TrainingConfig, stage: Stage, quiet: bool = False) -> None:
+        """Raises ``TrainingError`` when there is nothing to resume, or another run's folder in the way."""
+        self.config = config
+        self.stage = stage
+        self.quiet = quiet
+        self.folder = config.folder
+        self.checkpoint_path = self.folder / "checkpoint.pt"
+        device = stage.template.device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.network = TextureNetwork(config.form.network)
+        self.network.to(device, memory_format=torch.channels_last)
+        self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
+        self.done = 0
+        self.seconds = 0.0
+        if config.resume:
+            self._restore(Checkpoint.read(self.checkpoint_path))
+        elif self.checkpoint_path.exists():
+            raise TrainingError(
+                f"{self.folder} holds a run already: add --resume to go on with it, move it away, or choose "
+                "another --output"
+            )
+        self.completion = self._completion(self.network)
+        self.log = TrainingLog(self.folder, self.done, config.tensorboard)
+
+    def run(self) -> None:
+        """All steps that are left.
+
+        Raises:
+            TrainingStopped: Ctrl-C; the checkpoint holds the steps done.
+            TrainingError: a loss or gradient that is no number; the last checkpoint is from before it.
+            OutputError: full disk; the last checkpoint is whole.
+        """
+        config = self.config
+        previewed = time.monotonic()
+        with _interrupts() as interrupted, tqdm(
+            total=config.steps, initial=self.done, desc=config.preset, unit="step", disable=self.quiet
+        ) as bar:
+            while self.done < config.steps:
+                terms = self._step()
+                bar.update()
+                bar.set_postfix_str(f"loss {float(terms.total.detach()):.3f}")
+                if interrupted():
+                    self.save()
+                    raise TrainingStopped(
+                        f"stopped after step {self.done} of {config.steps}; {self.checkpoint_path} is written: the "
+                        "same command with --resume goes on from there"
+                    )
+                if self.done % config.checkpoint_every == 0 or self.done == config.steps:
+                    self.save()
+                if time.monotonic() - previewed > 60 * config.preview_minutes or self.done == config.steps:
+                    self.preview()
+                    previewed = time.monotonic()
+
+    def save(self) -> None:
+        """Checkpoint and plot."""
+        config = self.config
+        Checkpoint(
+            self.done, config.fingerprint(), config.recorded(), self.network.state_dict(), self.average,
+            self.optimizer.state_dict(), self.seconds,
+        ).write(self.checkpoint_path)  # fmt: skip
+        self.log.draw()
+
+    def averaged(self) -> FtimCompletion:
+        """The completion with the averaged weights, for use."""
+        network = TextureNetwork(self.config.form.network).to(self.stage.template.device)
+        network.load_state_dict(self.average)
+        return self._completion(network.eval().requires_grad_(False))
+
+    def preview(self) -> None:
+        """A sheet of the first triplet, ``preview-<step>.jpg``."""
+        example = self.stage.sampler.triplets[0].unpack(self.stage.template.device)
+        sheet = preview_sheet(example, self.averaged(), self.stage.image_renderer)
+        write_sheet(sheet, self.folder / f"preview-{self.done:06d}.jpg")
+
+    def _completion(self, network: TextureNetwork) -> FtimCompletion:
+        precision = torch.bfloat16 if self.config.bfloat16 else torch.float32
+        stage = self.stage
+        return FtimCompletion("ftim", stage.uv_renderer, stage.template, network, self.config.form, precision)
+
+    def _step(self) -> LossTerms:
+        started = time.perf_counter()
+        config, stage = self.config, self.stage
+        rate = config.rate(self.done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch = stage.sampler(self.done)
+        terms = training_losses(
+            batch, self.completion, stage.image_renderer, stage.template, config.losses, stage.networks,
+            one_sided_symmetry=config.one_sided_symmetry, bfloat16=config.bfloat16,
+        )  # fmt: skip
+        values = loss_values(terms)
+        self._check(values, "loss")
+        self.optimizer.zero_grad(set_to_none=True)
+        terms.total.backward()  # type: ignore[no-untyped-call]
+        gradient = float(torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip))
+        self._check({"gradient": gradient}, "gradient")
+        self.optimizer.step()
+        self.done += 1
+        self._update_average()
+        taken = time.perf_counter() - started
+        self.seconds += taken
+        self.log.add(self.done, values, gradient, rate, taken)
+        return terms
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # Early on the mean of all weights so far, or the first random ones would linger.
+        decay = min(self.config.ema, self.done / (self.done + 10))
+        for name, value in self.network.state_dict().items():
+            self.average[name].lerp_(value, 1 - decay)
+
+    def _check(self, values: dict[str, float], what: str) -> None:
+        wrong = [name for name, value in values.items() if not math.isfinite(value)]
+        if wrong:
+            raise TrainingError(
+                f"step {self.done + 1}: the {what} is not a number ({', '.join(wrong)}). Nothing of this step was "
+                f"kept; the last checkpoint is that of {self.checkpoint_path}. Try a lower --learning-rate"
+            )
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.fingerprint != self.config.fingerprint():
+            ours, theirs = self.config.recorded(), checkpoint.recorded
+            changed = [name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)]
+            raise TrainingError(
+                f"{self.checkpoint_path} is of a run with other settings ({', '.join(sorted(changed))}): resume with "
+                "the same ones"
+            )
+        self.network.load_state_dict(checkpoint.network)
+        for name, value in checkpoint.average.items():
+            self.average[name].copy_(value)
+        self.optimizer.load_state_dict(checkpoint.optimizer)
+        self.done, self.seconds = checkpoint.step, checkpoint.seconds
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed in the block: the step at hand is finished first. A second one ends it at once."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed.is_set
+        return
+
+    before = signal.getsignal(signal.SIGINT)
+
+    def press(*_: object) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -12,17 +12,13 @@ from tyro.extras import SubcommandApp
 
 from ftim import __version__
 from ftim.errors import FtimError, TrainingStopped
-from ftim.training.config import TrainingConfig
 
 DESCRIPTION = "A complete facial texture and a textured 3D head from one photograph."
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
-app = SubcommandApp()
 
-
-@app.command
 def assets(
     fetch: tuple[str, ...] = (),
     folder: Annotated[Path | None, arg(metavar="FOLDER")] = None,
@@ -45,16 +41,14 @@ def assets(
     print(list_assets(store))
 
 
-@app.command
-def train(config: Annotated[TrainingConfig, arg(name="")]) -> None:
-    """Train FTIM on triplets: the networks that ship, the ablations of Table 2, or the paper's own form.
+def build_app() -> SubcommandApp:
+    """All commands. Made when one is wanted: training brings PyTorch along, which takes its time to load."""
+    from ftim.training.command import train
 
-    Ctrl-C finishes the step and writes the checkpoint; --resume goes on from it, to the same losses.
-    """
-    from ftim.training.run import train as run_training
-
-    trainer = run_training(config)
-    print(f"{trainer.done} steps in {trainer.seconds / 60:.1f} minutes; see {trainer.folder}")
+    app = SubcommandApp()
+    app.command(assets)
+    app.command(train)
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,9 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ftim {__version__}")
         return 0
     try:
-        app.cli(prog="ftim", description=DESCRIPTION, args=arguments)
+        build_app().cli(prog="ftim", description=DESCRIPTION, args=arguments)
     except TrainingStopped as error:
         print(f"ftim: {error}", file=sys.stderr)
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        print("ftim: interrupted", file=sys.stderr)
         return INTERRUPTED
     except FtimError as error:
         print(f"ftim: {error}", file=sys.stderr)

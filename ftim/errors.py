@@ -57,6 +57,10 @@ class SystemLibraryError(FtimError):
     """A shared library of the operating system is missing; the message names the Debian command."""
 
 
+class SettingsError(FtimError, ValueError):
+    """A setting has a value that makes no sense; the message names it and what is allowed."""
+
+
 class TrainingError(FtimError):
     """Training cannot go on: a loss that is no number, or a checkpoint of another run; the message says what to do."""
 

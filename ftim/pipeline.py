@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ftim.build import SkinMaskName, build_completion, build_skin_mask
+from ftim.build import DEFAULT_COMPLETION, SkinMaskName, build_completion, build_skin_mask
 from ftim.completion.base import Completion
 from ftim.face import CROP_SIZE, FaceDetector, align, detect_face
 from ftim.morphable import MorphableModel, load_open_head
@@ -143,10 +143,12 @@ class Pipeline:
         return self.image(texture.albedo, fit, face.image, inside)
 
     def completion(self, name: str) -> Completion:
-        """A completion by its name: ``mean``, ``mirror`` or ``telea``. Raises ValueError for another."""
+        """A completion by its name, one of ``ftim.build.COMPLETIONS``. Raises ValueError for another."""
         return build_completion(name, self.uv, self.template)
 
-    def reconstruct(self, photo: str | Path | np.ndarray, completion: str = "mirror", index: int = 0) -> Reconstruction:
+    def reconstruct(
+        self, photo: str | Path | np.ndarray, completion: str = DEFAULT_COMPLETION, index: int = 0
+    ) -> Reconstruction:
         """One photograph (a file, or (H, W, 3) uint8 RGB) through the whole path.
 
         Raises ``PhotoError`` for a file that is no photograph, ``FaceError`` for one without a usable face.
@@ -155,7 +157,8 @@ class Pipeline:
         face = self.face(pixels, index)
         fit, skin = self.fit(face)
         partial = self.partial(face, fit, skin)
-        texture = self.completion(completion)(partial, fit)
+        with torch.no_grad():
+            texture = self.completion(completion)(partial, fit)
         rendering = self.render(texture, fit, face)
         return Reconstruction(pixels, face, fit, skin, partial, texture, rendering)
 

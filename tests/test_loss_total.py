@@ -115,7 +115,7 @@ def test_eq_1(example: Example, networks: LossNetworks) -> None:
     rendered, mask, seen = example.rendering.image, example.rendering.mask, example.partial.visibility
     pictures = {
         "photometric": photometric_loss(rendered, example.photo, mask),
-        "uv_albedo": uv_albedo_loss(example.texture.texture, example.partial.color, seen),
+        "uv_albedo": uv_albedo_loss(example.texture.texture, example.partial.color, example.partial.confidence),
         "identity": identity_loss(networks.facenet, rendered, example.photo, mask),
         "id_mrf": id_mrf_loss(networks.vgg19, rendered, example.photo, mask),
         "symmetry": symmetry_loss(example.texture.albedo, seen),

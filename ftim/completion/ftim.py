@@ -46,7 +46,7 @@ class Fill:
 
 
 class FtimCompletion:
-    """A completion by a ``TextureNetwork``, differentiable in its weights. Larger maps get their detail from the photo."""
+    """A completion by a ``TextureNetwork``, differentiable in its weights; larger maps take detail from the photo."""
 
     def __init__(
         self,
@@ -138,10 +138,10 @@ class FtimCompletion:
 def corrected(layers: AlbedoLayers, weight: Tensor, decoded: Decoded) -> Fill:
     """The layers' albedo as smooth field and bands of detail, with the network's word on each.
 
-        fill = smooth exp(c) + sum over bands of g_b band_b + r,  keep = alpha (1 - t (1 - w))
+        fill = smooth exp(c) + sum over bands of g_b band_b + r,  keep = alpha (1 - t min(1, 2 (1 - w)))
 
     c (smooth), gains g and distrust t in (0, 1), r (free) come from the network, alpha and w (confidence) from the
-    camera: only skin that was seen with doubt can be given up.
+    camera: skin that was seen well stays, skin that was seen with doubt can be given up.
     """
     bands, smooth = split_bands(layers.albedo)
     offsets = decoded.gains.new_tensor([*GAIN_OFFSETS, TRUST_OFFSET])[:, None, None]
@@ -150,7 +150,8 @@ def corrected(layers: AlbedoLayers, weight: Tensor, decoded: Decoded) -> Fill:
     picture = smooth * factor + decoded.free
     for gain, band in zip(gains, bands, strict=True):
         picture = picture + gain * band
-    return Fill(picture.clamp_min(DARKEST), layers.alpha * (1 - distrust * (1 - weight)), gains[0])
+    doubt = (2 * (1 - weight)).clamp(max=1)
+    return Fill(picture.clamp_min(DARKEST), layers.alpha * (1 - distrust * doubt), gains[0])
 
 
 def blend_seen(seen: Tensor, visibility: Tensor, keep: Tensor, picture: Tensor) -> Tensor:

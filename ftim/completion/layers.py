@@ -1,4 +1,4 @@
-"""What is known of a head's albedo before anything is learnt: seen, mirrored, and template in the photograph's colours."""
+"""What is known of a head's albedo before anything is learnt: seen, mirrored, and template in the photo's colours."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The network inside FTIM: encoder, parameters added to the latent, decoder (paper, Figure 2).
 
-It knows neither files nor geometry. Three kinds of map leave the decoder, each at the scale that its meaning has: a free
-picture at the full side, gains at half of it, and a smooth field at an eighth.
+It knows neither files nor geometry. Three kinds of map leave the decoder, each at the scale that its meaning has: a
+free picture at the full side, gains at half of it, and a smooth field at an eighth.
 """
 
 from __future__ import annotations

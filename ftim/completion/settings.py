@@ -11,7 +11,7 @@ from ftim.completion.network import NetworkSettings
 
 @dataclass(frozen=True)
 class FtimSettings:
-    """Which form of the module; stored beside its weights. Raises ``ValueError`` for switches that exclude each other."""
+    """Which form of the module; stored beside its weights. ``ValueError`` for switches that exclude each other."""
 
     size: int = 256
     """Side of the maps that the network sees (paper: 256); a power of two."""

@@ -66,6 +66,7 @@ def total_loss(
     networks: LossNetworks,
     *,
     one_sided_symmetry: bool = False,
+    structure: float = 0.0,
     perceptual: Tensor | None = None,
 ) -> LossTerms:
     """L = sum of lambda L over the six losses; each L the sum over a triplet's three views.
@@ -77,13 +78,15 @@ def total_loss(
         photo: (B, 3, H, W) in [0, 1], what the views show.
         rendering: of the one chosen albedo into each view (B, at H x W); its mask is the face region.
         texture: (B, at T x T), each view's own completion.
-        partial: (B, at T x T), what was seen; its ``visibility`` is U_proj of eq. 3. When a view was completed from
+        partial: (B, at T x T), what was seen; its ``visibility`` is U_proj of eq. 3, its ``confidence``
+            weighs L_UV, so that doubtful texels need not be kept. When a view was completed from
             less than what was seen, give all that was seen, so that the rest is learnt.
         template: (3, T, T) albedo.
         weights: the lambdas.
         networks: of ``load_loss_networks``.
         perceptual: (P,) int64, the pictures that the identity and ID-MRF losses look at; all by default. Pictures
             drawn at random give the same expected value in less time.
+        structure: the share of structural dissimilarity in the photometric loss (docs/paper.md, S8).
         one_sided_symmetry: eq. 3 only over texels whose mirror image was not seen (docs/paper.md, S10).
 
     Raises:
@@ -101,9 +104,9 @@ def total_loss(
     looked_at = (image, photo, mask) if perceptual is None else (image[perceptual], photo[perceptual], mask[perceptual])
     photometric = uv_albedo = identity = id_mrf = symmetry = regularisation = None
     if weights.photometric:
-        photometric = _over_views(photometric_loss(image, photo, mask))
+        photometric = _over_views(photometric_loss(image, photo, mask, structure=structure))
     if weights.uv_albedo:
-        uv_albedo = _over_views(uv_albedo_loss(texture.texture, partial.color, visible))
+        uv_albedo = _over_views(uv_albedo_loss(texture.texture, partial.color, partial.confidence))
     if networks.facenet is not None and weights.identity:
         identity = _over_views(identity_loss(networks.facenet, *looked_at))
     if networks.vgg19 is not None and weights.id_mrf:

@@ -71,7 +71,12 @@ class StoredExample:
         }
         camera = Camera(values["focal"], values["principal"], self.side, self.side)
         fit = Fit(
-            *(values[name] for name in ("identity", "expression", "rotation", "translation", "light")), camera=camera
+            identity=values["identity"],
+            expression=values["expression"],
+            rotation=values["rotation"],
+            translation=values["translation"],
+            light=values["light"],
+            camera=camera,
         )
         partial = PartialTexture(values["color"], values["visibility"], values["confidence"])
         return Example(values["photo"], values["skin"], fit, partial)

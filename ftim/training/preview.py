@@ -19,7 +19,7 @@ SIDE = 224
 
 @torch.no_grad()
 def preview_sheet(example: Example, completion: Completion, image_renderer: ImageRenderer) -> Tensor:
-    """(3, H, W) in [0, 1]: a row a picture - photograph, what was seen, texture, albedo, and its albedo in all poses."""
+    """(3, H, W) in [0, 1]: a row a picture - photograph, what was seen, texture, albedo, that albedo in all poses."""
     texture = completion(example.partial, example.fit)
     rows = []
     for index in range(len(example)):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import torch
 
+from ftim import __version__
 from ftim.errors import DatasetError
 from ftim.losses import load_loss_networks
 from ftim.outputs import whole_file
@@ -16,6 +19,20 @@ from ftim.training.cases import load_training_data
 from ftim.training.config import TrainingConfig
 from ftim.training.sampling import VIEWS, Sampler, pose_masks
 from ftim.training.trainer import Stage, Trainer
+
+
+def code_commit() -> str:
+    """The commit of this checkout, with "+" when the package was changed; the version outside a repository."""
+    folder = Path(__file__).resolve().parents[2]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", "ftim") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return f"version {__version__}"
 
 
 def train(config: TrainingConfig, quiet: bool = False) -> Trainer:
@@ -44,6 +61,7 @@ def train(config: TrainingConfig, quiet: bool = False) -> Trainer:
     stage = Stage(pipeline.uv, pipeline.image, pipeline.template, networks, sampler)
     trainer = Trainer(config, stage, quiet)
     about = config.recorded() | {
+        "commit": code_commit(),
         "triplets": len(triplets),
         "portraits": len(portraits),
         "skipped": skipped,

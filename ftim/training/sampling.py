@@ -31,7 +31,7 @@ class Batch:
     partial: PartialTexture
     """What the completion is given: what was seen, or less."""
     chosen: Tensor
-    """(3,) int64: whose albedo is drawn into each picture. One drawn at random for a triplet; its own for a portrait."""
+    """(3,) int64: whose albedo is drawn into each picture: one at random for a triplet, its own for a portrait."""
     perceptual: Tensor
     """(P,) int64: the pictures that the identity and ID-MRF losses look at."""
 
@@ -106,7 +106,7 @@ def pose_masks(uv_renderer: UvRenderer, fit: Fit) -> PartialTexture:
 
 
 def turn(yaw: float, pitch: float = 0.0) -> Tensor:
-    """(3, 3) rotation by degrees: ``pitch`` about x, then ``yaw`` about y; positive yaw looks to the picture's right."""
+    """(3, 3) rotation by degrees: ``pitch`` about x, then ``yaw`` about y; positive yaw looks to the right."""
     a, b = math.radians(yaw), math.radians(pitch)
     around_y = torch.tensor(
         [[math.cos(a), 0, math.sin(a)], [0, 1, 0], [-math.sin(a), 0, math.cos(a)]], dtype=torch.float32

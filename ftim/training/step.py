@@ -19,6 +19,7 @@ def training_losses(
     weights: LossWeights,
     networks: LossNetworks,
     one_sided_symmetry: bool = False,
+    structure: float = 0.0,
     bfloat16: bool = False,
 ) -> LossTerms:
     """The losses of a batch; gradients reach what the completion learns.
@@ -40,5 +41,6 @@ def training_losses(
             weights,
             networks,
             one_sided_symmetry=one_sided_symmetry,
+            structure=structure,
             perceptual=batch.perceptual,
         )

@@ -54,7 +54,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.network = TextureNetwork(config.form.network)
-        self.network.to(device, memory_format=torch.channels_last)
+        self.network.to(device).to(memory_format=torch.channels_last)
         self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
         self.done = 0
@@ -79,9 +79,10 @@ class Trainer:
         """
         config = self.config
         previewed = time.monotonic()
-        with _interrupts() as interrupted, tqdm(
-            total=config.steps, initial=self.done, desc=config.preset, unit="step", disable=self.quiet
-        ) as bar:
+        with (
+            _interrupts() as interrupted,
+            tqdm(total=config.steps, initial=self.done, desc=config.preset, unit="step", disable=self.quiet) as bar,
+        ):
             while self.done < config.steps:
                 terms = self._step()
                 bar.update()
@@ -133,7 +134,7 @@ class Trainer:
         batch = stage.sampler(self.done)
         terms = training_losses(
             batch, self.completion, stage.image_renderer, stage.template, config.losses, stage.networks,
-            one_sided_symmetry=config.one_sided_symmetry, bfloat16=config.bfloat16,
+            one_sided_symmetry=config.one_sided_symmetry, structure=config.structure, bfloat16=config.bfloat16,
         )  # fmt: skip
         values = loss_values(terms)
         self._check(values, "loss")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from benchmark.records import METRICS, Result
-from benchmark.tables import HEADINGS
+from benchmark.records import HEADINGS, METRICS, Result
 from ftim.outputs import whole_file
 
 BLOCK = "face"

@@ -69,9 +69,15 @@ def device_name(device: torch.device) -> str:
 
 
 def shipped_files() -> dict[str, str]:
-    """sha256 of the data files inside the package: the head and its template albedo."""
-    folder = ROOT / "ftim" / "morphable" / "data"
-    return {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    """sha256 of the data files inside the package: the head, its template albedo, and FTIM's weights."""
+    return {path.name: sha256_of(path) for path in shipped_paths()}
+
+
+def shipped_paths() -> list[Path]:
+    """The files of ``shipped_files``."""
+    head = [path for path in (ROOT / "ftim" / "morphable" / "data").glob("*.*") if path.is_file()]
+    weights = (ROOT / "ftim" / "completion" / "data").glob("*.safetensors")
+    return sorted([*head, *weights])
 
 
 def data_hash(paths: Iterable[Path]) -> str:
@@ -83,6 +89,6 @@ def data_hash(paths: Iterable[Path]) -> str:
 def code_hash() -> str:
     """One sha256 for the code that scores depend on, with the shipped data; tables and figures are left out."""
     files = [path for folder in ("ftim", "benchmark") for path in (ROOT / folder).rglob("*.py")]
-    without_scores = {"tables.py", "figures.py", "pictures.py", "run.py", "speed.py"}
+    without_scores = {"tables.py", "ablation.py", "reported.py", "figures.py", "pictures.py", "run.py", "speed.py"}
     chosen = [path for path in files if not (path.parent.name == "benchmark" and path.name in without_scores)]
-    return data_hash([*chosen, *(ROOT / "ftim" / "morphable" / "data").glob("*.*")])
+    return data_hash([*chosen, *shipped_paths()])

@@ -38,6 +38,12 @@ class Scores:
 
 METRICS: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Scores))
 
+HEADINGS = {"l1": "L1 ↓", "psnr": "PSNR ↑", "ssim": "SSIM ↑", "lpips": "LPIPS ↓", "cosine": "cosine ↑"}
+"""Of columns, with the direction in which a metric is better."""
+
+PLACES = {"l1": 4, "psnr": 2, "ssim": 4, "lpips": 4, "cosine": 4}
+"""Decimals that tables print."""
+
 WORST = Scores(l1=1, psnr=0, ssim=0, lpips=1, cosine=0)
 """What a failure counts in the mean over all images."""
 

@@ -1,6 +1,7 @@
 """Score methods on photographs and write the tables.
 
     python benchmark/run.py --methods all
+    python benchmark/run.py --table 2 --data ../data
     python benchmark/run.py --methods mean,mirror --dataset celeba --data ../data --limit 100
 
 Results go to ``results/<table>/<method>.json``, with tables and figures made from them; runs with ``--limit`` go to
@@ -9,6 +10,7 @@ Results go to ``results/<table>/<method>.json``, with tables and figures made fr
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ if __name__ == "__main__":  # started as a file, Python looks for modules beside
 import torch
 import tyro
 
+from benchmark.ablation import DATASETS, PAGE, ROWS, table2_markdown, write_table2
 from benchmark.evaluate import Evaluation
 from benchmark.figures import draw_distributions
 from benchmark.methods import Method, build_method, choose_methods
@@ -35,10 +38,16 @@ from ftim.errors import FtimError
 from ftim.pipeline import Pipeline
 
 
+class RunError(FtimError, ValueError):
+    """Options that contradict each other."""
+
+
 @dataclass(frozen=True)
 class BenchmarkConfig:
-    """What to score, on what, and how."""
+    """What to score, on what, and how. Raises ``RunError`` for options that contradict each other."""
 
+    table: Literal[2] | None = None
+    """2: the ablation of the paper's Table 2, its three rows on CelebA and cross-view on FRLL (--data holds both)."""
     methods: str = "all"
     """``all``, or names separated by commas; see benchmark/methods."""
     dataset: Literal["portraits", "celeba", "frll"] = "portraits"
@@ -58,6 +67,11 @@ class BenchmarkConfig:
     results: Path | None = None
     """Where to write; by default results/, or runs/benchmark/ with --limit."""
 
+    def __post_init__(self) -> None:
+        default = (BenchmarkConfig.methods, BenchmarkConfig.dataset, BenchmarkConfig.protocol)
+        if self.table is not None and (self.methods, self.dataset, self.protocol) != default:
+            raise RunError("--table chooses methods, data set and protocol: leave those options away")
+
     @property
     def chosen_protocol(self) -> str:
         """Raises ``ValueError`` for cross-view on single photographs."""
@@ -67,7 +81,7 @@ class BenchmarkConfig:
         return protocol
 
     @property
-    def table(self) -> str:
+    def table_name(self) -> str:
         """Name of the folder and of the README's block."""
         return "frll-overlay" if (self.dataset, self.chosen_protocol) == ("frll", "overlay") else self.dataset
 
@@ -130,6 +144,19 @@ def run(config: BenchmarkConfig, quiet: bool = False) -> list[Result]:
     return evaluate(config, data, pipeline, scorer, methods, device, quiet)
 
 
+def run_table(config: BenchmarkConfig, quiet: bool = False) -> list[Result]:
+    """The rows of Table 2 on both data sets, and its page. Nothing is scored unless both are there."""
+    parts = [
+        dataclasses.replace(config, table=None, methods=",".join(ROWS), dataset=dataset)  # type: ignore[arg-type]
+        for dataset in DATASETS
+    ]
+    for part in parts:
+        load_data(part)
+    results = [result for part in parts for result in run(part, quiet)]
+    write_table2(config.folder)
+    return results
+
+
 def evaluate(
     config: BenchmarkConfig,
     data: Data,
@@ -154,23 +181,25 @@ def evaluate(
     }
     key = config.recorded() | {"code": about["code"], "data": about["data"]["sha256"], "device": device.type}
     logs = {
-        method.name: WorkLog(work / config.table / f"{method.name}.jsonl", key | {"method": method.name}, config.resume)
+        method.name: WorkLog(
+            work / config.table_name / f"{method.name}.jsonl", key | {"method": method.name}, config.resume
+        )
         for method in methods
     }
     order = [name for case in protocol.cases for name in case.rows]
     pictures = None
     if data.may_be_shown:
-        pictures = PictureFolder.choose(work / config.table / "pictures", order, data.photos.licence)
+        pictures = PictureFolder.choose(work / config.table_name / "pictures", order, data.photos.licence)
     Evaluation(pipeline, protocol, scorer, methods, logs, pictures, config.batch_size, quiet).run()
 
-    folder = config.folder / config.table
+    folder = config.folder / config.table_name
     results = []
     for method in methods:
         log = logs[method.name]
         rows = tuple(log.rows[name] for name in order)
         results.append(
             Result(
-                config.table,
+                config.table_name,
                 method.name,
                 method.source,
                 protocol.name,
@@ -192,17 +221,20 @@ def evaluate(
 
 def main() -> None:
     """Run; an expected error is one line on standard error and exit code 1."""
-    config = tyro.cli(BenchmarkConfig, description=__doc__)
     try:
-        results = run(config)
+        config = tyro.cli(BenchmarkConfig, description=__doc__)
+        results = run(config) if config.table is None else run_table(config)
     except (FtimError, ValueError) as error:
         sys.exit(f"error: {error}")
     print()
-    print(blocks_markdown(results))
+    if config.table is None:
+        print(blocks_markdown(results))
+    else:
+        print(table2_markdown(config.folder))
     for result in results:
         scored = len(result.rows) - sum(result.failures.values())
         print(f"{result.method}: {scored} of {len(result.rows)} scored; failures: {result.failures or 'none'}")
-    print(f"\nWritten to {config.folder / config.table}")
+    print(f"\nWritten to {config.folder / (PAGE if config.table else config.table_name)}")
 
 
 if __name__ == "__main__":

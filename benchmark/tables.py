@@ -15,17 +15,14 @@ from pathlib import Path
 if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmark.records import METRICS, RecordError, Result, Scores, write_text
+from benchmark import ablation
+from benchmark.records import HEADINGS, METRICS, PLACES, RecordError, Result, Scores, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
 README = ROOT / "README.md"
 DISTRIBUTIONS = "distributions.png"
 OVERLAYS = "overlays.png"
-
-HEADINGS = {"l1": "L1 ↓", "psnr": "PSNR ↑", "ssim": "SSIM ↑", "lpips": "LPIPS ↓", "cosine": "cosine ↑"}
-
-_PLACES = {"l1": 4, "psnr": 2, "ssim": 4, "lpips": 4, "cosine": 4}
 
 TITLES = {
     ("overlay", "overlay"): "Overlay: the whole crop against the photograph, as in the paper",
@@ -97,7 +94,7 @@ def _table(results: list[Result], block: str, statistic: str) -> str:
 
 
 def _number(metric: str, value: float | None) -> str:
-    return "–" if value is None else f"{value:.{_PLACES[metric]}f}"
+    return "–" if value is None else f"{value:.{PLACES[metric]}f}"
 
 
 def page_markdown(results: list[Result], folder: Path) -> str:
@@ -150,6 +147,8 @@ def fill_readme(text: str, results: Path) -> str:
     list(readme_blocks(text))
 
     def content(match: re.Match[str]) -> str:
+        if match[2] == ablation.NAME:
+            return match[1] + ablation.table2_markdown(results) + match[4] if ablation.complete(results) else match[0]
         folder = results / match[2]
         if folder not in table_folders(results):
             return match[0]
@@ -159,9 +158,11 @@ def fill_readme(text: str, results: Path) -> str:
 
 
 def write_tables(results: Path = RESULTS, readme: Path | None = README) -> None:
-    """Every page and, unless None, the README."""
+    """Every page, that of Table 2 once its rows are there, and, unless None, the README."""
     for folder in table_folders(results):
         write_text(folder / "README.md", page_markdown(read_table(folder), folder))
+    if ablation.complete(results):
+        ablation.write_table2(results)
     if readme is not None:
         text = readme.read_text(encoding="utf-8")
         if (filled := fill_readme(text, results)) != text:

@@ -265,7 +265,7 @@ def test_cross_view_needs_a_texture(tmp_path: Path, frll: Data) -> None:
 def test_options() -> None:
     assert BenchmarkConfig().chosen_protocol == "overlay"
     assert BenchmarkConfig(dataset="frll").chosen_protocol == "cross-view"
-    assert BenchmarkConfig(dataset="frll", protocol="overlay").table == "frll-overlay"
+    assert BenchmarkConfig(dataset="frll", protocol="overlay").table_name == "frll-overlay"
     with pytest.raises(ValueError, match="one photograph a person"):
         _ = BenchmarkConfig(dataset="celeba", protocol="cross-view").chosen_protocol
     assert BenchmarkConfig(limit=5).folder != BenchmarkConfig().folder, "a part never replaces the whole table"

@@ -4,7 +4,7 @@
     python scripts/publish_weights.py --cards      # the cards anew, after the benchmark has made new results
 
 The averaged weights of ``checkpoint.pt`` go to ftim/completion/data/<preset>.safetensors, the card beside them, the
-curve to results/figures/training_<preset>.png and its numbers, averaged over 20 steps, to results/training/<preset>.csv.
+curve to results/figures/training_<preset>.png, its numbers, averaged over 20 steps, to results/training/<preset>.csv.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ CHUNK = 20
 """Steps that a line of the committed log averages."""
 WHAT = {
     "ftim": "FTIM as this project has it, trained with all six losses.",
-    "ftim_no_sym_mrf": "FTIM trained without the symmetry and ID-MRF losses: the second row of Table 2, for comparison.",
-    "image_to_image": "A plain encoder and decoder in the place of FTIM (no template, no parameters, no symmetric prior), "
-    "trained with all six losses: the first row of Table 2, for comparison.",
+    "ftim_no_sym_mrf": "FTIM trained without the symmetry and ID-MRF losses: the second row of Table 2.",
+    "image_to_image": "A plain encoder and decoder in the place of FTIM (no template, no parameters, no symmetric "
+    "prior), trained with all six losses: the first row of Table 2.",
 }
 TABLES = (("celeba", "overlay", "CelebA, overlay"), ("frll", "face", "FRLL cross-view, face"),
           ("frll", "unseen", "FRLL cross-view, unseen skin"))  # fmt: skip
@@ -96,22 +96,23 @@ def card(name: str) -> str:
     losses = ", ".join(f"{key} {value:g}" for key, value in training["losses"].items())
     form = ", ".join(f"{key} {value}" for key, value in training["form"].items())
     data = "\n".join(f"- `{key}`: {value}" for key, value in training["licences"].items())
+    size = f"{path.stat().st_size / 1e6:.1f} MB, float16, {count:,} parameters"
     return f"""# {name}
 
 {WHAT[name]} Made by `scripts/publish_weights.py`; loaded by `Pipeline.build().completion("{name}")`.
 
 | | |
 |---|---|
-| file | `{path.name}`, {path.stat().st_size / 1e6:.1f} MB, float16, {count:,} parameters, sha256 `{sha256_of(path)}` |
+| file | `{path.name}`, {size}, sha256 `{sha256_of(path)}` |
 | form | {form} |
-| steps, seed | {training["steps"]} of three pictures each, seed {training["seed"]}; {training["minutes"]} minutes of training |
+| steps, seed | {training["steps"]} of three pictures each in {training["minutes"]} minutes, seed {training["seed"]} |
 | losses | {losses}; structural share {training["structure"]:g} of the photometric loss |
 | code | commit {training["commit"]} |
 | weights averaged over | the last {1 / (1 - training["ema"]):.0f} steps or so (EMA {training["ema"]}) |
 
 ## Data
 
-{training["triplets"]} triplets and {training["portraits"]} portraits; never CelebA, a validation person or a test portrait.
+{training["triplets"]} triplets, {training["portraits"]} portraits; never CelebA, a validation person, a test portrait.
 
 {data}
 
@@ -132,8 +133,9 @@ Development looked at the 12 validation people while forms were compared; CelebA
 ## Who may be harmed
 
 - A filled-in face is no evidence of what a person looks like: never use it to identify anyone.
-- Training people are mostly young adults of a few regions and members of one parliament. Others, in particular people with
-  darker skin, older people, and people with scars, vitiligo or asymmetric faces, may get a worse or a falsely even face.
+- Training people are mostly young adults of a few regions and members of one parliament. Others, in particular people
+  with darker skin, older people, and people with scars, vitiligo or asymmetric faces, may get a worse or a falsely
+  even face.
 - A head made from a photograph can be used to imitate a person: ask before you publish one.
 
 Licence of the weights: CC BY 4.0, as the FRLL and webmorph photographs ask, with the credit of LICENSES.md.

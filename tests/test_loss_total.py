@@ -170,6 +170,33 @@ def test_one_sided_symmetry(example: Example, networks: LossNetworks) -> None:
     assert term != example.loss(only("symmetry"), networks).symmetry
 
 
+def test_perceptual_losses_of_drawn_pictures(example: Example, networks: LossNetworks) -> None:
+    """They look at the chosen pictures alone, at the same scale; over all draws their mean is that of all pictures."""
+    assert networks.facenet is not None and networks.vgg19 is not None
+    image, photo, mask = example.rendering.image, example.photo, example.rendering.mask
+
+    def loss(perceptual: Tensor | None) -> LossTerms:
+        return total_loss(
+            photo, example.rendering, example.texture, example.partial, example.template, LossWeights(), networks,
+            perceptual=perceptual,
+        )  # fmt: skip
+
+    every = loss(None)
+    drawn = [loss(torch.tensor([index])) for index in range(6)]
+    pair = loss(torch.tensor([4, 1]))
+    for name, values in (
+        ("identity", identity_loss(networks.facenet, image, photo, mask)),
+        ("id_mrf", id_mrf_loss(networks.vgg19, image, photo, mask)),
+    ):
+        assert [float(getattr(one, name)) for one in drawn] == pytest.approx((3 * values).tolist())
+        assert float(getattr(pair, name)) == pytest.approx(3 * float(values[[1, 4]].mean()))
+        mean = sum(float(getattr(one, name)) for one in drawn) / 6
+        assert mean == pytest.approx(float(getattr(every, name)))
+    assert len({float(one.identity) for one in drawn if one.identity is not None}) == 6
+    for name in ("photometric", "uv_albedo", "symmetry", "regularisation"):
+        assert all(torch.equal(getattr(one, name), getattr(every, name)) for one in [*drawn, pair]), name
+
+
 def test_gradients_reach_what_is_learnt(example: Example, networks: LossNetworks) -> None:
     leaves = [example.rendering.image, example.texture.texture, example.texture.albedo]
     for leaf in leaves:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from ftim.completion.bands import BAND_RADII
 from ftim.completion.network import NetworkSettings
+
+Lighting = Literal["divide", "subtract"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class FtimSettings:
     """Gated convolutions (ours)."""
     keep_seen: bool = True
     """Seen skin is blended over the network's picture, pores and all (ours)."""
-    lighting: Literal["divide", "subtract"] = "divide"
+    lighting: Lighting = "divide"
     """How the light is taken out: subtract is the paper's, divide is exact for our Image Render (S6)."""
     widths: tuple[int, ...] = (32, 64, 128, 192, 256)
     """Channels of the network's levels."""
@@ -33,6 +35,8 @@ class FtimSettings:
     def __post_init__(self) -> None:
         if self.symmetric_prior and (self.lighting == "subtract" or not (self.template_input and self.keep_seen)):
             raise ValueError("the symmetric prior works on albedo: it needs division, the template and the seen skin")
+        if self.lighting not in get_args(Lighting):
+            raise ValueError(f"lighting must be one of {', '.join(get_args(Lighting))}, got {self.lighting!r}")
         if self.lighting == "subtract" and not self.template_input:
             raise ValueError("lighting removal by subtraction needs the template")
         if self.size & (self.size - 1) or self.size < 2 ** len(self.widths):

@@ -66,13 +66,13 @@ def load_weights(path: Path, device: torch.device | str = "cpu") -> LoadedNetwor
         values = dict(about["settings"])
         settings = FtimSettings(**values | {"widths": tuple(values["widths"])})
         training = dict(about["training"])
+        # Without memory: no random weights are drawn, the caller's random numbers stay the same.
+        with torch.device("meta"):
+            network = TextureNetwork(settings.network)
     except ModelFileError:
         raise
     except Exception as error:  # safetensors raises its own error, OSError, KeyError, TypeError, ValueError
         raise ModelFileError(f"{path} cannot be read as weights of FTIM: {error}. {remedy}") from error
-    # Without memory: no random weights are drawn, the caller's random numbers stay the same.
-    with torch.device("meta"):
-        network = TextureNetwork(settings.network)
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
     wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))

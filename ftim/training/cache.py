@@ -129,7 +129,7 @@ class ExampleCache:
             raise CacheEntryError(
                 f"the cache entry {path} was made with another head or template. Delete it; it is then made again."
             )
-        if _digest(tensors) != expected:
+        if _digest(tensors) != expected or side != tensors["photo"].shape[-1]:
             raise CacheEntryError(
                 f"the cache entry {path} is damaged: its content differs from its sha256. Delete it; it is then "
                 "made again."

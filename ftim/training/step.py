@@ -30,7 +30,9 @@ def training_losses(
     """
     example = batch.example
     texture = completion(batch.partial, example.fit)
-    rendering = image_renderer(texture.albedo[batch.chosen], example.fit, example.photo, example.skin)
+    # Not one lookup: PyTorch sums the gradients of one albedo drawn three times in an order that threads decide.
+    chosen = torch.cat([texture.albedo[index : index + 1] for index in batch.chosen.tolist()])
+    rendering = image_renderer(chosen, example.fit, example.photo, example.skin)
     with torch.autocast(template.device.type, torch.bfloat16, enabled=bfloat16):
         return total_loss(
             example.photo,

@@ -1,0 +1,232 @@
+"""Weights on disk: the same numbers come back, or the loader says what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ftim.assets import sha256_of
+from ftim.build import COMPLETIONS, DEFAULT_COMPLETION, build_completion, load_completion
+from ftim.completion.ftim import FtimCompletion
+from ftim.completion.settings import IMAGE_TO_IMAGE, PAPER, FtimSettings
+from ftim.completion.weights import SHIPPED, WEIGHTS_VERSION, load_weights, save_weights, weights_path
+from ftim.errors import ModelFileError
+from tests.test_completion import fit, person, photograph, renderer, template, views
+from tests.tiny_training import FORM, WIDTHS, tiny_network
+
+TRAINING = {"steps": 40, "preset": "ftim", "losses": {"id_mrf": 0.02}, "sources": ["frll"]}
+LARGEST = 30e6
+"""Bytes of a file in this repository."""
+
+State = dict[str, Tensor]
+About = dict[str, Any]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Good weights."""
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, tiny_network(FORM).state_dict(), FORM, TRAINING)
+    return path
+
+
+def contents(path: Path) -> tuple[State, About]:
+    with safe_open(str(path), framework="pt") as file:
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no mapping
+        return tensors, json.loads(file.metadata()["about"])
+
+
+def rewrite(path: Path, tensors: State, about: About) -> None:
+    save_file(tensors, str(path), metadata={"about": json.dumps(about)})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [FORM, replace(PAPER, size=64, widths=WIDTHS), replace(IMAGE_TO_IMAGE, size=64, widths=(8, 8, 8, 8))],
+)
+def test_weights_come_back_rounded_to_half(settings: FtimSettings, tmp_path: Path) -> None:
+    network = tiny_network(settings)
+    save_weights(tmp_path / "new" / "w.safetensors", network.state_dict(), settings, TRAINING)
+    loaded = load_weights(tmp_path / "new" / "w.safetensors")
+    assert (loaded.settings, loaded.training) == (settings, TRAINING)
+    assert not loaded.network.training and not any(p.requires_grad for p in loaded.network.parameters())
+    state = loaded.network.state_dict()
+    assert state.keys() == network.state_dict().keys()
+    for name, value in network.state_dict().items():
+        assert state[name].dtype == torch.float32
+        assert torch.equal(state[name], value.half().float()), name
+        assert float((state[name] - value).abs().max()) <= 2**-11 * float(value.abs().max()) + 1e-7
+
+
+def test_the_same_weights_give_the_same_bytes(path: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.safetensors"
+    state = tiny_network(FORM).state_dict()
+    save_weights(again, dict(reversed(state.items())), FORM, dict(reversed(TRAINING.items())))
+    assert again.read_bytes() == path.read_bytes()
+    loaded = load_weights(path)
+    save_weights(again, loaded.network.state_dict(), loaded.settings, loaded.training)
+    assert again.read_bytes() == path.read_bytes()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["again.safetensors", "weights.safetensors"]
+
+
+def test_loading_draws_no_random_number(path: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    load_weights(path)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def missing_tensor(tensors: State, _: About) -> None:
+    del tensors["to_free.bias"]
+
+
+def extra_tensor(tensors: State, _: About) -> None:
+    tensors["to_hair.bias"] = torch.zeros(3)
+
+
+def other_shape(tensors: State, _: About) -> None:
+    tensors["to_free.bias"] = torch.zeros(11)
+
+
+def not_a_number(tensors: State, _: About) -> None:
+    tensors["stem.weight"][0, 0, 0, 0] = float("nan")
+
+
+def infinite(tensors: State, _: About) -> None:
+    tensors["stem.bias"][1] = float("inf")
+
+
+def other_version(_: State, about: About) -> None:
+    about["version"] = WEIGHTS_VERSION + 1
+
+
+def no_version(_: State, about: About) -> None:
+    del about["version"]
+
+
+def another_form(_: State, about: About) -> None:
+    about["settings"] = dataclasses.asdict(replace(PAPER, size=64, widths=WIDTHS))
+
+
+def unknown_setting(_: State, about: About) -> None:
+    about["settings"]["colour"] = True
+
+
+def contradictory_settings(_: State, about: About) -> None:
+    about["settings"]["keep_seen"] = False
+
+
+def unknown_lighting(_: State, about: About) -> None:
+    about["settings"]["lighting"] = "dividf"
+
+
+def too_few_levels(_: State, about: About) -> None:
+    about["settings"]["widths"] = [8, 8]
+
+
+def no_training(_: State, about: About) -> None:
+    about["training"] = None
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (missing_tensor, r"to_free\.bias missing"),
+        (extra_tensor, r"to_hair\.bias missing, unknown"),
+        (other_shape, r"to_free\.bias missing, unknown or of another shape"),
+        (not_a_number, "not finite"),
+        (infinite, "not finite"),
+        (other_version, "version 2, this ftim reads 1"),
+        (no_version, "cannot be read"),
+        (another_form, "does not hold the network"),
+        (unknown_setting, "colour"),
+        (contradictory_settings, "symmetric prior"),
+        (unknown_lighting, "dividf"),
+        (too_few_levels, "three levels"),
+        (no_training, "cannot be read"),
+    ],
+)
+def test_wrong_weights_are_refused(path: Path, damage: Callable[[State, About], None], says: str) -> None:
+    tensors, about = contents(path)
+    rewrite(path, tensors, about)
+    load_weights(path)
+    damage(tensors, about)
+    rewrite(path, tensors, about)
+    with pytest.raises(ModelFileError, match=says) as error:
+        load_weights(path)
+    assert str(path) in str(error.value) and "ftim train" in str(error.value)
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
+def test_truncated_weights_are_refused(path: Path, share: float) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ModelFileError, match=r"weights\.safetensors cannot be read"):
+        load_weights(path)
+
+
+def test_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"nowhere\.safetensors cannot be read.*ftim train"):
+        load_weights(tmp_path / "nowhere.safetensors")
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"a": torch.zeros(3)}, str(foreign))
+    with pytest.raises(ModelFileError, match=r"foreign\.safetensors"):
+        load_weights(foreign)
+    foreign.write_text("a text")
+    with pytest.raises(ModelFileError, match=r"foreign\.safetensors"):
+        load_weights(foreign)
+
+
+@torch.no_grad()
+def test_completion_of_your_own_weights(path: Path) -> None:
+    of = fit()
+    partial = photograph(person(), views()["half"], of)
+    network = tiny_network(FORM)
+    network.load_state_dict({name: value.half().float() for name, value in network.state_dict().items()})
+    expected = FtimCompletion("mine", renderer(), template(), network, FORM)(partial, of).albedo
+    mine = load_completion(path, renderer(), template(), "mine")
+    assert mine.name == "mine" and torch.allclose(mine(partial, of).albedo, expected, atol=1e-6)
+
+
+def test_names_of_completions() -> None:
+    assert DEFAULT_COMPLETION == "ftim" == COMPLETIONS[0]
+    assert len(set(COMPLETIONS)) == len(COMPLETIONS) and set(SHIPPED) < set(COMPLETIONS)
+    with pytest.raises(ValueError, match="ftim_no_sym_mrf, image_to_image, mean"):
+        build_completion("magic", renderer(), template())
+
+
+def test_damaged_shipped_weights_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftim.completion.weights.WEIGHTS_FOLDER", tmp_path)
+    for name in SHIPPED:
+        with pytest.raises(ModelFileError, match=rf"{name}\.safetensors"):
+            build_completion(name, renderer(), template())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_weights(name: str) -> None:
+    path = weights_path(name)
+    assert path.stat().st_size <= LARGEST
+    loaded = load_weights(path)
+    assert loaded.settings.size == 256
+    assert loaded.settings == (IMAGE_TO_IMAGE if name == "image_to_image" else FtimSettings())
+    tensors, _ = contents(path)
+    assert {value.dtype for value in tensors.values()} == {torch.float16}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_weights_have_a_model_card(name: str) -> None:
+    path = weights_path(name)
+    text = path.with_suffix(".md").read_text(encoding="utf-8")
+    assert text.startswith(f"# {name}\n") and "Licence of the weights" in text
+    assert sha256_of(path) in text, "the card is of other weights: python scripts/publish_weights.py --cards"

@@ -64,7 +64,8 @@ class Vgg19(nn.Module):
             raise ValueError(
                 f"expected (B, 3, H, W) of at least {SMALLEST_SIDE} pixels a side, got {tuple(image.shape)}"
             )
-        relu3_2 = self.layers[: _RELU3_2 + 1](image)
+        # Channels last: two thirds of the time on a CPU.
+        relu3_2 = self.layers[: _RELU3_2 + 1](image.contiguous(memory_format=torch.channels_last))
         return Vgg19Features(relu3_2, self.layers[_RELU3_2 + 1 :](relu3_2))
 
 
@@ -97,7 +98,7 @@ def load_vgg19(path: Path | None = None, device: torch.device | str = "cpu") -> 
         )
     used = {name: state[name.removeprefix("layers.")] for name in network.state_dict()}
     network.load_state_dict(used, assign=True)
-    return network.eval().requires_grad_(False).to(device)
+    return network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
 
 
 def _layers() -> list[nn.Module]:

@@ -60,15 +60,10 @@ def ssim_map(image: Tensor, reference: Tensor, mask: Tensor | None = None) -> Te
     check_pair(image, reference, mask)
     if min(image.shape[2:]) < _WINDOW_SIZE:
         raise ValueError(f"SSIM needs images of at least {_WINDOW_SIZE} pixels a side, got {tuple(image.shape)}")
-    offsets = torch.arange(_WINDOW_SIZE, dtype=image.dtype, device=image.device) - _WINDOW_SIZE // 2
-    weights = torch.exp(-offsets.square() / (2 * _WINDOW_SIGMA**2))
-    weights = weights / weights.sum()
+    down, right = (_window_means(side, image) for side in image.shape[2:])
 
     def blur(values: Tensor) -> Tensor:
-        flat = values.flatten(0, 1)[:, None]
-        flat = torch.nn.functional.conv2d(flat, weights.view(1, 1, 1, -1))
-        flat = torch.nn.functional.conv2d(flat, weights.view(1, 1, -1, 1))
-        return flat.view(*values.shape[:2], *flat.shape[2:])
+        return down @ values @ right.T
 
     if mask is None:
         mean = blur
@@ -87,6 +82,19 @@ def ssim_map(image: Tensor, reference: Tensor, mask: Tensor | None = None) -> Te
     luminance = (2 * mean_a * mean_b + 0.01**2) / (mean_a.square() + mean_b.square() + 0.01**2)
     structure = (2 * covariance + 0.03**2) / (variance_a + variance_b + 0.03**2)
     return luminance * structure
+
+
+def _window_means(side: int, like: Tensor) -> Tensor:
+    """(side - 10, side): what each window of a line takes from each pixel.
+
+    A product of matrices, not a convolution: on a CPU the gradient of a convolution of one channel takes five times as
+    long.
+    """
+    offsets = torch.arange(_WINDOW_SIZE, dtype=like.dtype, device=like.device)
+    weights = torch.exp(-(offsets - _WINDOW_SIZE // 2).square() / (2 * _WINDOW_SIGMA**2))
+    windows = torch.arange(side - _WINDOW_SIZE + 1, device=like.device)[:, None]
+    means = like.new_zeros(len(windows), side)
+    return means.scatter(1, windows + offsets.long(), (weights / weights.sum()).expand(len(windows), -1))
 
 
 def ssim(image: Tensor, reference: Tensor, mask: Tensor | None = None) -> Tensor:

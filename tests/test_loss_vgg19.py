@@ -138,7 +138,8 @@ def test_published_weights() -> None:
     image = F.interpolate(noise, (48, 48), mode="bicubic").clamp(0, 1)
     features = network(image)
     relu3_2, relu4_2 = slow_features(torch.load(path, weights_only=True), image)
-    torch.testing.assert_close(features.relu3_2, relu3_2)
-    torch.testing.assert_close(features.relu4_2, relu4_2)
+    # Activations of several hundred, summed in another order.
+    torch.testing.assert_close(features.relu3_2, relu3_2, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(features.relu4_2, relu4_2, rtol=1e-4, atol=1e-3)
     assert 0.3 < features.relu3_2.mean() < 3
     assert 0.3 < features.relu4_2.mean() < 3

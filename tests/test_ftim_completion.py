@@ -191,7 +191,7 @@ def test_larger_maps_carry_the_seen_sides_pores_to_the_other_side() -> None:
 
 
 def layers_of(albedo: Tensor, alpha: Tensor) -> AlbedoLayers:
-    return AlbedoLayers(alpha, alpha.flip(-1), torch.ones_like(albedo), albedo)
+    return AlbedoLayers(alpha, alpha.flip(-1), torch.ones_like(albedo), albedo, albedo)
 
 
 def test_correction_of_a_plain_albedo_is_the_formula() -> None:

@@ -94,7 +94,7 @@ class FtimCompletion:
         layers = layers_one_by_one(small_seen, small_weight, template, atlas, groups, blend, blend)
         luminance = shrink(shading.mean(1, keepdim=True), self.scale)
         maps = [
-            layers.albedo, layers.albedo.flip(-1), layers.alpha, layers.mirrored_alpha, small_weight, luminance,
+            layers.albedo, layers.behind, layers.alpha, layers.mirrored_alpha, small_weight, luminance,
             template.expand_as(layers.albedo),
         ]  # fmt: skip
         fill = corrected(layers, small_weight, self._decode(maps, parameters))
@@ -129,21 +129,22 @@ class FtimCompletion:
     def _finest_of_layers(self, layers: AlbedoLayers, seen: Tensor, visibility: Tensor) -> Tensor:
         """(B, 3, T, T): detail of the mirrored skin, and of the template elsewhere, that the network's side lacks."""
         mirrored = seen.flip(-1) * enlarge(layers.ratio, self.scale)
-        mirrored = torch.where(visibility.flip(-1) > 0, mirrored, enlarge(layers.albedo, self.scale))
+        mirrored = torch.where(visibility.flip(-1) > 0, mirrored, enlarge(layers.behind, self.scale))
         template = self.template.to(seen)[None]
         share = enlarge(layers.mirrored_alpha, self.scale)
         return torch.lerp(finest_detail(template, self.scale), finest_detail(mirrored, self.scale), share)
 
 
 def corrected(layers: AlbedoLayers, weight: Tensor, decoded: Decoded) -> Fill:
-    """The layers' albedo as smooth field and bands of detail, with the network's word on each.
+    """What lies behind the seen skin as smooth field and bands of detail, with the network's word on each.
 
         fill = smooth exp(c) + sum over bands of g_b band_b + r,  keep = alpha (1 - t min(1, 2 (1 - w)))
 
     c (smooth), gains g and distrust t in (0, 1), r (free) come from the network, alpha and w (confidence) from the
-    camera: skin that was seen well stays, skin that was seen with doubt can be given up.
+    camera: skin that was seen well stays; skin that was seen with doubt, such as a brow at the rim of the face that
+    does not meet its mirror image, can be given up for what is behind it.
     """
-    bands, smooth = split_bands(layers.albedo)
+    bands, smooth = split_bands(layers.behind)
     offsets = decoded.gains.new_tensor([*GAIN_OFFSETS, TRUST_OFFSET])[:, None, None]
     *gains, distrust = torch.sigmoid(decoded.gains + offsets).split(1, dim=1)
     factor = (CORRECTION_RANGE * torch.tanh(decoded.smooth / CORRECTION_RANGE)).exp()

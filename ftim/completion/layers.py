@@ -21,8 +21,10 @@ class AlbedoLayers(Batched):
     """(B, 1, T, T) the same of its mirror image."""
     ratio: Tensor
     """(B, 3, T, T) the smooth factor that brings the mirror image to the colours seen around it."""
+    behind: Tensor
+    """(B, 3, T, T) mirrored over template: what would be there had the skin itself not been seen; complete."""
     albedo: Tensor
-    """(B, 3, T, T) seen over mirrored over template; complete, also in the gaps between the charts."""
+    """(B, 3, T, T) seen over that; complete, also in the gaps between the charts."""
 
 
 def build_layers(
@@ -43,8 +45,9 @@ def build_layers(
     ground = template * smooth_ratio(seen, template, alpha, groups, detail=detail)
     mirrored, mirrored_alpha = seen.flip(-1), alpha.flip(-1)
     ratio = smooth_ratio(seen, mirrored, alpha * mirrored_alpha, groups, detail=detail)
-    albedo = over([(seen, alpha), (mirrored * ratio, mirrored_alpha)], ground)
-    return AlbedoLayers(alpha, mirrored_alpha, ratio, close_gaps(albedo, atlas))
+    behind = over([(mirrored * ratio, mirrored_alpha)], ground)
+    albedo = over([(seen, alpha)], behind)
+    return AlbedoLayers(alpha, mirrored_alpha, ratio, close_gaps(behind, atlas), close_gaps(albedo, atlas))
 
 
 def layers_one_by_one(

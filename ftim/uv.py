@@ -116,6 +116,12 @@ class UvRenderer:
         parts = one_by_one if vertex_normals.device.type == "cpu" and len(fit) else [slice(None)]
         return torch.cat([self._shading(vertex_normals[part], fit.light[part]) for part in parts])
 
+    def view_cosine(self, fit: Fit) -> Tensor:
+        """(B, 1, T, T) of the angle between each texel's normal and the way to the camera, at least 0; 0 in gaps."""
+        head = pose_head(self.model, fit)
+        cosine = facing(self.atlas.spread(head.normals), self.atlas.spread(head.vertices))
+        return self.atlas.image(cosine[..., None].clamp(min=0))
+
     def _shading(self, vertex_normals: Tensor, light: Tensor) -> Tensor:
         normals = F.normalize(self.atlas.spread(vertex_normals), dim=-1)
         return self.atlas.image(shade(normals, light), empty=1.0)

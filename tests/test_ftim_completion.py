@@ -20,6 +20,7 @@ from ftim.completion.ftim import (
     TRUST_OFFSET,
     FtimCompletion,
     corrected,
+    doubts,
     fit_parameters,
 )
 from ftim.completion.layers import AlbedoLayers, build_layers, layers_one_by_one
@@ -156,7 +157,7 @@ def test_untrained_full_form_commutes_with_the_mirror(scale: int, view: str) -> 
     flipped = PartialTexture(partial.color.flip(-1), partial.visibility.flip(-1), partial.confidence.flip(-1))
     one, other = method(partial, of).albedo, method(flipped, of).albedo.flip(-1)
     difference = (one - other).abs().amax(1)[0]
-    assert float(difference.mean()) < 1e-3
+    assert float(difference.mean()) < 2e-3
     if scale == 1:  # larger maps take every second texel of the atlas: rims of regions are half a texel off
         assert float(difference[charts()].max()) < 5e-4
 
@@ -197,17 +198,27 @@ def layers_of(albedo: Tensor, alpha: Tensor) -> AlbedoLayers:
 def test_correction_of_a_plain_albedo_is_the_formula() -> None:
     """Without detail: colour times exp of the bounded field, plus the free picture; doubt alone gives up skin."""
     plain = torch.tensor([0.5, 0.4, 0.3])[None, :, None, None].expand(2, 3, 32, 32)
-    alpha, weight = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32)
+    alpha, doubt = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32)
     field, gains, free = torch.randn(2, 3, 32, 32), torch.randn(2, 4, 32, 32), 0.05 * torch.randn(2, 3, 32, 32)
-    fill = corrected(layers_of(plain, alpha), weight, Decoded(free, gains, field))
+    fill = corrected(layers_of(plain, alpha), doubt, Decoded(free, gains, field))
     factor = (CORRECTION_RANGE * (field / CORRECTION_RANGE).tanh()).exp()
     assert float(factor.log().abs().max()) <= CORRECTION_RANGE
     assert torch.allclose(fill.picture, (plain * factor + free).clamp_min(DARKEST), atol=1e-5)
     distrust = 1 / (1 + (-(gains[:, 3:] + TRUST_OFFSET)).exp())
-    assert torch.allclose(fill.keep, alpha * (1 - distrust * torch.minimum(2 * (1 - weight), torch.ones(()))))
+    assert torch.allclose(fill.keep, alpha * (1 - distrust * doubt))
     assert torch.equal(
-        corrected(layers_of(plain, alpha), torch.ones_like(weight), Decoded(free, gains, field)).keep, alpha
+        corrected(layers_of(plain, alpha), torch.zeros_like(doubt), Decoded(free, gains, field)).keep, alpha
     )
+
+
+def test_doubt_is_of_unsure_skin_and_of_skin_much_steeper_than_its_mirror_image() -> None:
+    sure, steep, flat = torch.ones(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5), torch.full((1, 1, 2, 2), 0.9)
+    assert not doubts(sure, sure, flat).any(), "seen from the front: nothing may be given up"
+    weight = torch.tensor([[1.0, 0.75], [0.5, 0.0]]).view(1, 1, 2, 2)
+    assert doubts(weight, torch.zeros_like(sure), flat).flatten().tolist() == [0, 0.5, 1, 1]
+    turned = torch.cat([steep[..., :1], flat[..., :1]], -1)
+    assert torch.equal(doubts(sure, sure, turned)[0, 0, 0], torch.tensor([1.0, 0.0]))
+    assert not doubts(sure, torch.zeros_like(sure), turned).any(), "no mirror image was seen: keep what there is"
 
 
 def test_gains_decide_how_much_detail_stays() -> None:

@@ -29,6 +29,8 @@ TRUST_OFFSET = -2.0
 """The same for the share by which uncertain seen skin is given up."""
 CORRECTION_RANGE = 0.5
 """Largest logarithm of the smooth factor."""
+STEEPER = 0.3
+"""Skin whose cosine to the camera is lower by this than that of its mirror image may be given up for it wholly."""
 BLEND = 1 / 64
 """Of the side: width over which seen skin gives way to what was made up, and length of colour corrections."""
 
@@ -81,9 +83,9 @@ class FtimCompletion:
         check_sizes(partial, fit, self.template)
         shading = self.uv_renderer.shading(fit).clamp_min(SHADING_FLOOR)
         complete = self._from_layers if self.settings.symmetric_prior else self._from_nothing
-        return relight(complete(partial, shading, fit_parameters(fit)), shading)
+        return relight(complete(partial, shading, fit), shading)
 
-    def _from_layers(self, partial: PartialTexture, shading: Tensor, parameters: Tensor) -> Tensor:
+    def _from_layers(self, partial: PartialTexture, shading: Tensor, fit: Fit) -> Tensor:
         """Ours: the albedo of mirrored layers, corrected."""
         seen = delight(partial.color, shading)
         weight = partial.confidence * partial.visibility
@@ -93,25 +95,27 @@ class FtimCompletion:
         atlas, groups = self._atlas.to(seen.device), self._groups.to(seen.device)
         layers = layers_one_by_one(small_seen, small_weight, template, atlas, groups, blend, blend)
         luminance = shrink(shading.mean(1, keepdim=True), self.scale)
+        with torch.no_grad():
+            doubt = doubts(small_weight, layers.mirrored_alpha, shrink(self.uv_renderer.view_cosine(fit), self.scale))
         maps = [
-            layers.albedo, layers.behind, layers.alpha, layers.mirrored_alpha, small_weight, luminance,
+            layers.albedo, layers.behind, layers.alpha, layers.mirrored_alpha, small_weight, doubt, luminance,
             template.expand_as(layers.albedo),
         ]  # fmt: skip
-        fill = corrected(layers, small_weight, self._decode(maps, parameters))
+        fill = corrected(layers, doubt, self._decode(maps, fit))
         picture = enlarge(fill.picture, self.scale)
         if self.scale > 1:
             detail = self._finest_of_layers(layers, seen, partial.visibility)
             picture = picture + enlarge(fill.finest, self.scale) * detail
         return blend_seen(seen, partial.visibility, enlarge(fill.keep, self.scale), picture.clamp_min(DARKEST))
 
-    def _from_nothing(self, partial: PartialTexture, shading: Tensor, parameters: Tensor) -> Tensor:
+    def _from_nothing(self, partial: PartialTexture, shading: Tensor, fit: Fit) -> Tensor:
         """The paper's: the network paints the whole texture, then the light is taken out."""
         weight = partial.confidence * partial.visibility
         color, small_weight = shrink_seen(partial.color, weight, self.scale)
         maps = [color, shrink(partial.visibility, self.scale)]
         if self.settings.template_input:
             maps.append(self._template.to(color).expand_as(color))
-        picture = enlarge(torch.sigmoid(self._decode(maps, parameters).free), self.scale)
+        picture = enlarge(torch.sigmoid(self._decode(maps, fit).free), self.scale)
         if self.settings.keep_seen:
             blend = round(BLEND * self.settings.size)
             keep = feather(small_weight, self._groups.to(color.device), blend)
@@ -121,7 +125,8 @@ class FtimCompletion:
         template = self.template.to(color)
         return (picture - template * shading + template).clamp_min(DARKEST)
 
-    def _decode(self, maps: list[Tensor], parameters: Tensor) -> Decoded:
+    def _decode(self, maps: list[Tensor], fit: Fit) -> Decoded:
+        parameters = fit_parameters(fit)
         with torch.autocast(maps[0].device.type, self.precision, enabled=self.precision != torch.float32):
             return self.network(torch.cat(maps, 1), parameters)
 
@@ -135,14 +140,28 @@ class FtimCompletion:
         return torch.lerp(finest_detail(template, self.scale), finest_detail(mirrored, self.scale), share)
 
 
-def corrected(layers: AlbedoLayers, weight: Tensor, decoded: Decoded) -> Fill:
+def doubts(weight: Tensor, mirrored_alpha: Tensor, cosine: Tensor) -> Tensor:
+    """(B, 1, N, N) in [0, 1]: how far seen skin may be given up for what is behind it.
+
+    As far as it was seen with little confidence, or much more steeply than its mirror image was: there a fit that is
+    off by a millimetre smears brows and lids. In a view from the front neither holds, and all that was seen stays.
+
+    Args:
+        weight: (B, 1, N, N) in [0, 1], confidence of what was seen.
+        mirrored_alpha: (B, 1, N, N) in [0, 1], how much of the mirror image was seen.
+        cosine: (B, 1, N, N) in [0, 1], ``UvRenderer.view_cosine``.
+    """
+    steeper = ((cosine.flip(-1) - cosine) / STEEPER).clamp(0, 1) * mirrored_alpha
+    return torch.maximum((2 * (1 - weight)).clamp(max=1), steeper)
+
+
+def corrected(layers: AlbedoLayers, doubt: Tensor, decoded: Decoded) -> Fill:
     """What lies behind the seen skin as smooth field and bands of detail, with the network's word on each.
 
-        fill = smooth exp(c) + sum over bands of g_b band_b + r,  keep = alpha (1 - t min(1, 2 (1 - w)))
+        fill = smooth exp(c) + sum over bands of g_b band_b + r,  keep = alpha (1 - t d)
 
-    c (smooth), gains g and distrust t in (0, 1), r (free) come from the network, alpha and w (confidence) from the
-    camera: skin that was seen well stays; skin that was seen with doubt, such as a brow at the rim of the face that
-    does not meet its mirror image, can be given up for what is behind it.
+    c (smooth), gains g and distrust t in (0, 1), r (free) come from the network, alpha and d (``doubts``) from the
+    camera: skin that was seen well stays, skin that was seen with doubt can be given up.
     """
     bands, smooth = split_bands(layers.behind)
     offsets = decoded.gains.new_tensor([*GAIN_OFFSETS, TRUST_OFFSET])[:, None, None]
@@ -151,7 +170,6 @@ def corrected(layers: AlbedoLayers, weight: Tensor, decoded: Decoded) -> Fill:
     picture = smooth * factor + decoded.free
     for gain, band in zip(gains, bands, strict=True):
         picture = picture + gain * band
-    doubt = (2 * (1 - weight)).clamp(max=1)
     return Fill(picture.clamp_min(DARKEST), layers.alpha * (1 - distrust * doubt), gains[0])
 
 

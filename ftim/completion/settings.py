@@ -46,7 +46,7 @@ class FtimSettings:
     def network(self) -> NetworkSettings:
         """Of the network that this form needs."""
         if self.symmetric_prior:
-            return NetworkSettings(13, len(BAND_RADII) + 1, 3, self.widths, self.gated, self.parameters)
+            return NetworkSettings(14, len(BAND_RADII) + 1, 3, self.widths, self.gated, self.parameters)
         return NetworkSettings(7 if self.template_input else 4, 0, 0, self.widths, self.gated, self.parameters)
 
 

@@ -31,7 +31,7 @@ from benchmark.protocols import CrossViewProtocol, EvaluationProtocol, OverlayPr
 from benchmark.provenance import ROOT, data_hash, provenance
 from benchmark.records import Result
 from benchmark.scoring import Scorer
-from benchmark.tables import DISTRIBUTIONS, OVERLAYS, README, RESULTS, blocks_markdown, read_table, write_tables
+from benchmark.tables import DISTRIBUTIONS, DOCUMENTS, OVERLAYS, RESULTS, blocks_markdown, read_table, write_tables
 from benchmark.work_log import WorkLog
 from ftim.data import Frll, PhotoSet, load_celeba, load_frll, load_portraits
 from ftim.errors import FtimError
@@ -215,7 +215,7 @@ def evaluate(
     draw_distributions(everything, folder / DISTRIBUTIONS)
     if pictures is not None:
         pictures.sheet([result.method for result in everything], folder / OVERLAYS)
-    write_tables(config.folder, README if config.folder == RESULTS else None)
+    write_tables(config.folder, DOCUMENTS if config.folder == RESULTS else ())
     return results
 
 

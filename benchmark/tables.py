@@ -1,8 +1,8 @@
-"""Markdown from the JSON of the results alone: ``results/<table>/README.md`` and the blocks of the project's README.
+"""Markdown from the JSON of the results alone: ``results/<table>/README.md`` and blocks of the project's own pages.
 
     python benchmark/tables.py
 
-A block of the README lies between ``<!-- results:<table> -->`` and ``<!-- /results -->``.
+A block of a page (the README, docs/paper.md) lies between ``<!-- results:<table> -->`` and ``<!-- /results -->``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from benchmark.records import HEADINGS, METRICS, PLACES, RecordError, Result, Sc
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
 README = ROOT / "README.md"
+DOCUMENTS = (README, ROOT / "docs" / "paper.md")
+"""Pages with blocks of results."""
 DISTRIBUTIONS = "distributions.png"
 OVERLAYS = "overlays.png"
 
@@ -135,15 +137,15 @@ def _failures(result: Result) -> str:
 
 
 def readme_blocks(text: str) -> Iterator[tuple[str, str]]:
-    """(table, content) of each block of a README. Raises ``RecordError`` for a block that is not closed."""
+    """(table, content) of each block of a page. Raises ``RecordError`` for a block that is not closed."""
     found = [(match[2], match[3]) for match in _BLOCK.finditer(text)]
     if text.count("<!-- results:") != len(found) or text.count("<!-- /results -->") != len(found):
-        raise RecordError("README.md: each <!-- results:NAME --> needs one <!-- /results --> behind it")
+        raise RecordError("each <!-- results:NAME --> needs one <!-- /results --> behind it")
     yield from found
 
 
 def fill_readme(text: str, results: Path) -> str:
-    """The README with its blocks made anew; a block without results stays as it is."""
+    """A page with its blocks made anew; a block without results stays as it is."""
     list(readme_blocks(text))
 
     def content(match: re.Match[str]) -> str:
@@ -157,16 +159,16 @@ def fill_readme(text: str, results: Path) -> str:
     return _BLOCK.sub(content, text)
 
 
-def write_tables(results: Path = RESULTS, readme: Path | None = README) -> None:
-    """Every page, that of Table 2 once its rows are there, and, unless None, the README."""
+def write_tables(results: Path = RESULTS, documents: tuple[Path, ...] = DOCUMENTS) -> None:
+    """The page of each table, that of Table 2 once its rows are there, and the blocks in other documents."""
     for folder in table_folders(results):
         write_text(folder / "README.md", page_markdown(read_table(folder), folder))
     if ablation.complete(results):
         ablation.write_table2(results)
-    if readme is not None:
-        text = readme.read_text(encoding="utf-8")
+    for document in documents:
+        text = document.read_text(encoding="utf-8")
         if (filled := fill_readme(text, results)) != text:
-            write_text(readme, filled)
+            write_text(document, filled)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import tyro
 from PIL import Image
 from torch import Tensor
 
+from ftim.build import DEFAULT_COMPLETION
 from ftim.data import load_frll
 from ftim.morphable import Region
 from ftim.outputs import whole_file
@@ -36,7 +37,7 @@ class Config:
     """Folder of the Face Research Lab London Set; by default under FTIM_DATA."""
     people: tuple[str, ...] = ("018_neutral_front", "067_neutral_right_3quarter")
     """Photographs of validation people, a row each."""
-    completion: str = "mirror"
+    completion: str = DEFAULT_COMPLETION
     size: int = 288
     """Side of a picture in pixels."""
     output: Path = Path("results/figures/hero.png")

@@ -139,7 +139,7 @@ def test_readme_blocks_are_filled(tmp_path: Path) -> None:
     result().write(tmp_path / "results" / "portraits" / "mean.json")
     readme = tmp_path / "README.md"
     readme.write_text(README)
-    write_tables(tmp_path / "results", readme)
+    write_tables(tmp_path / "results", (readme,))
     text = readme.read_text()
     assert dict(readme_blocks(text))["portraits"] == blocks_markdown([result()])
     assert dict(readme_blocks(text))["none"] == "kept\n"

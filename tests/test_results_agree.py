@@ -1,4 +1,4 @@
-"""Committed tables and the README's numbers follow from the committed JSON; nothing was typed or left behind."""
+"""Committed tables and numbers in documents follow from the committed JSON; nothing was typed or left behind."""
 
 from pathlib import Path
 
@@ -6,7 +6,15 @@ import pytest
 
 from benchmark.ablation import table2_markdown
 from benchmark.records import Result
-from benchmark.tables import README, RESULTS, blocks_markdown, page_markdown, read_table, readme_blocks, table_folders
+from benchmark.tables import (
+    DOCUMENTS,
+    RESULTS,
+    blocks_markdown,
+    page_markdown,
+    read_table,
+    readme_blocks,
+    table_folders,
+)
 
 
 @pytest.mark.parametrize("folder", table_folders(RESULTS), ids=lambda folder: folder.name)
@@ -14,14 +22,15 @@ def test_pages_follow_from_the_json(folder: Path) -> None:
     assert (folder / "README.md").read_text(encoding="utf-8") == page_markdown(read_table(folder), folder)
 
 
-def test_readme_follows_from_the_json() -> None:
-    blocks = list(readme_blocks(README.read_text(encoding="utf-8")))
-    assert blocks, "the README shows no results"
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_documents_follow_from_the_json(document: Path) -> None:
+    blocks = list(readme_blocks(document.read_text(encoding="utf-8")))
+    assert blocks, f"{document} shows no results"
     for table, content in blocks:
         if table == "table2":
             assert content == table2_markdown(RESULTS), "run benchmark/tables.py"
             continue
-        assert RESULTS / table in table_folders(RESULTS), f"the README has a block for {table}, which has no results"
+        assert RESULTS / table in table_folders(RESULTS), f"{document} has a block for {table}, which has no results"
         assert content == blocks_markdown(read_table(RESULTS / table)), f"run benchmark/tables.py: {table}"
 
 
@@ -39,7 +48,7 @@ def test_results_are_of_whole_data_sets_and_name_no_machine(folder: Path) -> Non
 
 
 def test_pictures_are_of_photographs_that_may_be_shown() -> None:
-    allowed = {"frll", "frll-overlay", "figures"}
+    allowed = {"frll", "frll-overlay", "forms", "figures"}
     for picture in [*RESULTS.rglob("*.png"), *RESULTS.rglob("*.jpg")]:
         parts = picture.relative_to(RESULTS).parts
         assert parts[0] in allowed or parts[0] == ".work" or picture.name == "distributions.png", picture

@@ -117,10 +117,12 @@ class UvRenderer:
         return torch.cat([self._shading(vertex_normals[part], fit.light[part]) for part in parts])
 
     def view_cosine(self, fit: Fit) -> Tensor:
-        """(B, 1, T, T) of the angle between each texel's normal and the way to the camera, at least 0; 0 in gaps."""
+        """(B, 1, T, T) of the angle between the normal and the way to the camera, at least 0; 0 in gaps.
+
+        Taken at the vertices and spread from there.
+        """
         head = pose_head(self.model, fit)
-        cosine = facing(self.atlas.spread(head.normals), self.atlas.spread(head.vertices))
-        return self.atlas.image(cosine[..., None].clamp(min=0))
+        return self.atlas.image(self.atlas.spread(facing(head.normals, head.vertices)[..., None].clamp(min=0)))
 
     def _shading(self, vertex_normals: Tensor, light: Tensor) -> Tensor:
         normals = F.normalize(self.atlas.spread(vertex_normals), dim=-1)
@@ -167,13 +169,14 @@ def drawn_texels(fragments: Fragments, model: MorphableModel, size: int) -> Tens
     corners = model.uv[model.uv_triangles[fragments.face.clamp(min=0)]]
     position = (corners * fragments.barycentric[..., None].to(corners.dtype)).sum(-2) * size - 0.5
     first = position.floor().long()
-    picture = torch.arange(batch, device=first.device)[:, None, None].expand(-1, height, width)
-    read = fragments.face.new_zeros(batch, size * size, dtype=torch.bool)
+    picture = torch.arange(batch, device=first.device)[:, None, None].expand(-1, height, width)[fragments.covered]
+    first = first[fragments.covered]
+    read = fragments.face.new_zeros(batch * size * size, dtype=torch.bool)
     for right, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
         column = (first[..., 0] + right).clamp(0, size - 1)
         row = (first[..., 1] + down).clamp(0, size - 1)
-        read[picture[fragments.covered], (row * size + column)[fragments.covered]] = True
-    return read
+        read[(picture * size + row) * size + column] = True
+    return read.view(batch, size * size)
 
 
 def facing(normals: Tensor, points: Tensor) -> Tensor:

@@ -45,9 +45,8 @@ def build_layers(
     ground = template * smooth_ratio(seen, template, alpha, groups, detail=detail)
     mirrored, mirrored_alpha = seen.flip(-1), alpha.flip(-1)
     ratio = smooth_ratio(seen, mirrored, alpha * mirrored_alpha, groups, detail=detail)
-    behind = over([(mirrored * ratio, mirrored_alpha)], ground)
-    albedo = over([(seen, alpha)], behind)
-    return AlbedoLayers(alpha, mirrored_alpha, ratio, close_gaps(behind, atlas), close_gaps(albedo, atlas))
+    behind = close_gaps(over([(mirrored * ratio, mirrored_alpha)], ground), atlas)
+    return AlbedoLayers(alpha, mirrored_alpha, ratio, behind, over([(seen, alpha)], behind))
 
 
 def layers_one_by_one(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ftim.completion import Completion, MeanCompletion, MirrorCompletion, TeleaCompletion
-from ftim.completion.fill import push_pull, region_atlas, region_groups, smooth_ratio
+from ftim.completion.fill import box_blur, push_pull, region_atlas, region_groups, smooth_ratio
 from ftim.morphable.model import MorphableModel, Region
 from ftim.render.rasterizer import default_rasterizer
 from ftim.structures import Fit, PartialTexture
@@ -209,6 +209,22 @@ def test_push_pull_keeps_what_is_known_and_continues_it() -> None:
     assert float(result.max()) <= float(ramp[..., 29].max()) + 1e-3
     assert torch.allclose(push_pull(torch.full((1, 1, 64, 64), 0.3), weights), torch.tensor(0.3), atol=1e-4)
     assert torch.allclose(push_pull(ramp, weights * 0, prior=0.7), torch.tensor(0.7))
+
+
+@pytest.mark.parametrize(("shape", "radius", "passes"), [((16, 24), 1, 1), ((16, 24), 3, 2), ((3, 40), 5, 2)])
+def test_box_blur_is_the_mean_of_what_exists(shape: tuple[int, int], radius: int, passes: int) -> None:
+    image = torch.rand(2, 3, *shape, generator=torch.Generator().manual_seed(0))
+    slow = image
+    for _ in range(passes):
+        rows = [
+            [
+                slow[..., max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1].mean((2, 3))
+                for x in range(shape[1])
+            ]
+            for y in range(shape[0])
+        ]
+        slow = torch.stack([torch.stack(row, -1) for row in rows], -2)
+    torch.testing.assert_close(box_blur(image, radius, passes), slow)
 
 
 def test_push_pull_needs_a_power_of_two() -> None:

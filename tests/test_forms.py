@@ -13,6 +13,7 @@ import benchmark.forms as forms
 from benchmark.forms import FormsConfig, FormsTable, averaged, run
 from benchmark.methods import CompletionMethod
 from benchmark.run import RunError
+from benchmark.scoring import Scorer
 from benchmark.tables import RESULTS
 from ftim.completion.ftim import FtimCompletion
 from ftim.errors import TrainingError
@@ -48,8 +49,8 @@ def test_each_form_has_its_own_averaged_weights(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(forms, "evaluate", evaluate)
     monkeypatch.setattr(forms, "load_data", lambda table: None)
-    monkeypatch.setattr(forms.Pipeline, "build", lambda device: TexturePart())
-    monkeypatch.setattr(forms.Scorer, "build", lambda device: None)
+    monkeypatch.setattr(Pipeline, "build", lambda device: TexturePart())
+    monkeypatch.setattr(Scorer, "build", lambda device: None)
     run(FormsConfig(runs), quiet=True)
     ((table, methods),) = seen
     assert (table.table_name, table.folder, table.dataset, table.chosen_protocol) == (

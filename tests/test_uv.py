@@ -93,6 +93,18 @@ def test_sphere_is_seen_where_it_faces_the_camera() -> None:
     assert (partial.color[0, :, ~seen] == 0).all()
 
 
+def test_view_cosine_of_a_sphere() -> None:
+    model = synthetic_head(48, 72)
+    fit = synthetic_fit(model, size=224, turn=-0.4)
+    renderer = UvRenderer(model, default_rasterizer(), 256)
+    points, inside = texel_points(renderer, fit)
+    normal = F.normalize(points - torch.tensor([0.0, 0.0, -1.0]).view(1, 3, 1, 1), dim=1)
+    wanted = -(normal * F.normalize(points, dim=1)).sum(1)[0]
+    found = renderer.view_cosine(fit)
+    assert found.shape == (1, 1, 256, 256)
+    assert torch.allclose(found[0, 0][inside], wanted[inside].clamp(min=0), atol=0.03)
+
+
 @pytest.mark.parametrize("distance", [0.004, 0.05])
 def test_occluded_texels_are_not_seen(distance: float) -> None:
     model = with_screen(synthetic_head(48, 72), left=-0.02, distance=distance)

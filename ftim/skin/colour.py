@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -28,10 +29,10 @@ class Deviations:
     level: float
     """Mean brightness of skin, 0 to 1."""
 
-    @property
+    @cached_property
     def squared(self) -> np.ndarray:
         """(S, S) squared distance from skin in units of its spread."""
-        return np.square(self.value / self.sigma).sum(-1)
+        return over_channels(np.square(self.value / self.sigma))
 
 
 def deviations(image: np.ndarray, head: HeadPixels, weight: np.ndarray, rounds: int = 4) -> Deviations:
@@ -76,8 +77,13 @@ def deviations(image: np.ndarray, head: HeadPixels, weight: np.ndarray, rounds: 
     return Deviations((features - expected).astype(np.float32), sigma, level)
 
 
+def over_channels(values: np.ndarray) -> np.ndarray:
+    """(..., 3) -> (...): their sum. NumPy's own takes six times as long over so short an axis."""
+    return values[..., 0] + values[..., 1] + values[..., 2]
+
+
 def _chromaticity(image: np.ndarray) -> np.ndarray:
-    total = image.sum(-1) + 0.1
+    total = over_channels(image) + 0.1
     return np.stack([(image[..., 0] - image[..., 1]) / total, (image[..., 1] - image[..., 2]) / total], axis=-1)
 
 

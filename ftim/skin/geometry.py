@@ -66,7 +66,8 @@ def head_pixels(face: Face, fit: Fit, model: MorphableModel, rasterizer: Rasteri
     result = []
     for index in range(len(face)):
         normal = maps[index, ..., 3:]
-        normal = normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
+        x, y, z = np.moveaxis(normal, -1, 0)
+        normal = normal / np.maximum(np.sqrt(x * x + y * y + z * z), 1e-6)[..., None]
         result.append(
             HeadPixels(
                 region=region[index],

@@ -27,7 +27,7 @@ class TrainingConfig:
     preset: Preset = "ftim"
     """Form and losses: ftim, the rows of Table 2 (ftim_no_sym_mrf, image_to_image), or ftim as in the paper
     (ftim_paper) and steps from there to ours (ftim_divide, ftim_keep_seen)."""
-    steps: int = 3000
+    steps: int = 1200
     """Optimiser steps of three pictures each: one triplet, or three portraits."""
     seed: int = 0
     """Of initial weights, order and augmentation."""

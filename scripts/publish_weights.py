@@ -1,6 +1,6 @@
 """Turn a finished run into weights that ship: half precision, a model card, and its training curve.
 
-    python scripts/publish_weights.py runs/train/ftim runs/train/image_to_image
+    python scripts/publish_weights.py runs/train/* --soften 1
     python scripts/publish_weights.py --cards      # the cards anew, after the benchmark has made new results
 
 The averaged weights of ``checkpoint.pt`` go to ftim/completion/data/<preset>.safetensors, the card beside them, the
@@ -15,16 +15,18 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import tyro
+from torch import Tensor
 
 from benchmark.provenance import commit
 from benchmark.records import Result
 from benchmark.tables import RESULTS
 from ftim.assets import sha256_of
+from ftim.completion.bands import BAND_RADII
 from ftim.completion.settings import FtimSettings
 from ftim.completion.weights import SHIPPED, load_weights, save_weights, weights_path
 from ftim.errors import FtimError, TrainingError
@@ -50,11 +52,23 @@ class Config:
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Folders of finished runs."""
+    soften: float = 0.0
+    """Taken from the logits of the gains of detail, where a form has them (docs/paper.md, S28)."""
     cards: bool = False
     """Only write the cards of the shipped weights anew."""
 
 
-def publish(folder: Path) -> str:
+def softened(state: dict[str, Tensor], amount: float) -> dict[str, Tensor]:
+    """The weights with the gains of the bands of detail lowered, by their logits; the last gain is of no band."""
+    bias = state.get("to_gains.bias")
+    if bias is None or not amount:
+        return state
+    less = bias.new_full(bias.shape, amount)
+    less[len(BAND_RADII) :] = 0
+    return state | {"to_gains.bias": bias - less}
+
+
+def publish(folder: Path, soften: float = 0.0) -> str:
     """Weights and curve of one run; its name. Raises ``TrainingError`` for a run that is not finished."""
     checkpoint = Checkpoint.read(folder / "checkpoint.pt")
     about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -64,7 +78,9 @@ def publish(folder: Path) -> str:
     settings = FtimSettings(**form | {"widths": tuple(form["widths"])})
     name = str(checkpoint.recorded["preset"])
     training = about | {"minutes": round(checkpoint.seconds / 60, 1), "commit": about.get("commit", commit())}
-    save_weights(weights_path(name), checkpoint.average, settings, training)
+    if settings.network.gains:
+        training["softened"] = soften
+    save_weights(weights_path(name), softened(checkpoint.average, soften), settings, training)
     rows = read_log(folder / "log.csv")
     draw_log(rows, RESULTS / "figures" / f"training_{name}.png")
     with whole_file(RESULTS / "training" / f"{name}.csv") as temporary:
@@ -109,6 +125,7 @@ def card(name: str) -> str:
 | losses | {losses}; structural share {training["structure"]:g} of the photometric loss |
 | code | commit {training["commit"]} |
 | weights averaged over | the last {1 / (1 - training["ema"]):.0f} steps or so (EMA {training["ema"]}) |
+| gains of detail | {softening(training)} |
 
 ## Data
 
@@ -142,6 +159,13 @@ Licence of the weights: CC BY 4.0, as the FRLL and webmorph photographs ask, wit
 """
 
 
+def softening(training: dict[str, Any]) -> str:
+    """What was done to the gains after training."""
+    if "softened" not in training:
+        return "none in this form"
+    return f"logits lowered by {training['softened']:g} after training, chosen on training people (docs/paper.md, S28)"
+
+
 def scores(name: str) -> str:
     """A table of the committed results, or a sentence where there are none yet."""
     lines = []
@@ -164,7 +188,7 @@ def main() -> None:
     config = tyro.cli(Config, description=__doc__)
     try:
         for folder in config.runs:
-            print(f"published {publish(folder)}")
+            print(f"published {publish(folder, config.soften)}")
         for name in SHIPPED:
             with whole_file(weights_path(name).with_suffix(".md")) as temporary:
                 temporary.write_text(card(name), encoding="utf-8")

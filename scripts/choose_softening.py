@@ -1,0 +1,116 @@
+"""How far the gains of detail are lowered after training: measured cross-view on training people, never on others.
+
+    FTIM_DATA=... python scripts/choose_softening.py runs/train/ftim     # writes results/softening.json
+
+L_mrf asks for detail. Detail from the other half of the face that lies a texel beside its place costs PSNR and SSIM
+more than it brings in LPIPS, and maps larger than the network's own add more of it. So the logits of the gains are
+lowered: by the largest of ``AMOUNTS`` at which unseen skin still has a lower LPIPS than mirroring gives (docs/paper.md,
+S28).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch
+import tyro
+
+from benchmark.evaluate import Evaluation
+from benchmark.forms import averaged
+from benchmark.methods import Method, build_method
+from benchmark.protocols import CrossViewProtocol
+from benchmark.provenance import provenance
+from benchmark.scoring import Scorer
+from benchmark.work_log import WorkLog
+from ftim.data import load_frll
+from ftim.errors import FtimError
+from ftim.outputs import whole_file
+from ftim.pipeline import Pipeline
+from ftim.training.checkpoint import Checkpoint
+from scripts.publish_weights import softened
+
+AMOUNTS = (0.0, 0.5, 0.8, 1.0, 1.3)
+SAMPLE = slice(3, 60, 8)
+"""Of the training people, eight."""
+METRICS = ("psnr", "ssim", "lpips")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of ``choose_softening.py``."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of a finished run of ``ftim train``."""
+    data: Path | None = None
+    """Folder of the Face Research Lab London Set; by default under FTIM_DATA."""
+    limit: int | None = None
+    """Only the first so many triplets."""
+    json: Path = Path("results/softening.json")
+
+
+def name_of(amount: float) -> str:
+    """Of a method."""
+    return f"softened-{amount:g}"
+
+
+def choose(scores: dict[str, dict[str, float]]) -> float:
+    """The largest amount that keeps LPIPS below that of ``mirror``; 0 when none does."""
+    good = [amount for amount in AMOUNTS if scores[name_of(amount)]["lpips"] < scores["mirror"]["lpips"]]
+    return max(good, default=0.0)
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Measure and write. Raises ``FtimError``."""
+    frll = load_frll(config.data)
+    people = frll.people("train")[SAMPLE]
+    pipeline = Pipeline.build()
+    scorer = Scorer.build(torch.device("cpu"))
+    checkpoint = Checkpoint.read(config.run / "checkpoint.pt")
+    methods: list[Method] = [build_method(name, pipeline) for name in ("mean", "mirror")]
+    for amount in AMOUNTS:
+        method = averaged(replace(checkpoint, average=softened(checkpoint.average, amount)), pipeline)
+        methods.append(replace(method, name=name_of(amount)))  # type: ignore[type-var]
+    protocol = CrossViewProtocol(frll, people, pipeline, scorer, config.limit)
+    with tempfile.TemporaryDirectory() as folder:
+        logs = {m.name: WorkLog(Path(folder) / f"{m.name}.jsonl", {"method": m.name}, False) for m in methods}
+        Evaluation(pipeline, protocol, scorer, methods, logs, None, 1).run()
+        scores = {name: means(log) for name, log in logs.items()}
+    report = {
+        "people": list(people),
+        "unseen skin": scores,
+        "chosen": choose(scores),
+        "provenance": provenance(torch.device("cpu")),
+    }
+    with whole_file(config.json) as temporary:
+        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def means(log: WorkLog) -> dict[str, float]:
+    """Of unseen skin, over all pairs that have some."""
+    found = [row.scores["unseen"] for row in log.rows.values() if "unseen" in row.scores]
+    return {metric: round(fmean(getattr(scores, metric) for scores in found), 4) for metric in METRICS}
+
+
+def main() -> None:
+    """Run and print; an expected error is one line on standard error and exit code 1."""
+    config = tyro.cli(Config, description=__doc__)
+    try:
+        report = run(config)
+    except FtimError as error:
+        sys.exit(f"error: {error}")
+    for name, scores in report["unseen skin"].items():
+        print(f"{name:16}" + "".join(f"{metric} {value:8.4f}   " for metric, value in scores.items()))
+    print(f"chosen: {report['chosen']:g}; written to {config.json}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Detail is softened by a rule, in the gains of the bands alone, and the committed weights say by how much."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from benchmark.tables import RESULTS
+from ftim.completion.bands import BAND_RADII
+from ftim.completion.settings import IMAGE_TO_IMAGE
+from ftim.completion.weights import SHIPPED, load_weights, weights_path
+from scripts.choose_softening import AMOUNTS, choose, name_of
+from scripts.publish_weights import softened
+from tests.tiny_training import FORM, tiny_network
+
+
+def test_only_the_gains_of_bands_are_lowered() -> None:
+    state = tiny_network(FORM).state_dict()
+    less = softened(state, 0.75)
+    assert less.keys() == state.keys()
+    change = state["to_gains.bias"] - less["to_gains.bias"]
+    assert change.tolist() == pytest.approx([0.75] * len(BAND_RADII) + [0], abs=1e-6)
+    assert all(torch.equal(less[name], value) for name, value in state.items() if name != "to_gains.bias")
+    assert softened(state, 0) is state
+
+
+def test_a_form_without_gains_stays_as_it_is() -> None:
+    state = {"stem.bias": torch.zeros(3)}
+    assert softened(state, 1) is state
+
+
+def scores(*lpips: float) -> dict[str, dict[str, float]]:
+    return {name_of(amount): {"lpips": value} for amount, value in zip(AMOUNTS, lpips, strict=True)}
+
+
+def test_the_largest_amount_below_mirroring_is_chosen() -> None:
+    mirror = {"mirror": {"lpips": 0.05}}
+    assert choose(scores(0.04, 0.041, 0.045, 0.05, 0.06) | mirror) == AMOUNTS[2]
+    assert choose(scores(*[0.06] * len(AMOUNTS)) | mirror) == 0
+
+
+def test_the_shipped_weights_are_softened_as_was_measured() -> None:
+    report = json.loads((RESULTS / "softening.json").read_text(encoding="utf-8"))
+    assert report["chosen"] == choose(report["unseen skin"])
+    for name in SHIPPED:
+        loaded = load_weights(weights_path(name))
+        expected = None if loaded.settings == IMAGE_TO_IMAGE else report["chosen"]
+        assert loaded.training.get("softened") == expected

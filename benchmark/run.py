@@ -36,7 +36,6 @@ from benchmark.work_log import WorkLog
 from ftim.data import Frll, PhotoSet, load_celeba, load_frll, load_portraits
 from ftim.errors import FtimError
 from ftim.pipeline import Pipeline
-from ftim.system import keep_freed_memory
 
 
 class RunError(FtimError, ValueError):
@@ -222,7 +221,6 @@ def evaluate(
 
 def main() -> None:
     """Run; an expected error is one line on standard error and exit code 1."""
-    keep_freed_memory()
     try:
         config = tyro.cli(BenchmarkConfig, description=__doc__)
         results = run(config) if config.table is None else run_table(config)

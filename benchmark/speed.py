@@ -48,7 +48,6 @@ from ftim.render.rasterizer import Rasterizer
 from ftim.render.torch_rasterizer import TorchRasterizer
 from ftim.skin import skin_mask
 from ftim.structures import Face
-from ftim.system import keep_freed_memory
 
 RASTERISE = "rasterise"
 FORWARD = "ftim-forward"
@@ -261,7 +260,6 @@ def run(config: SpeedConfig) -> dict[str, Any]:
 def main() -> None:
     """Run and print; an expected error is one line on standard error and exit code 1."""
     config = tyro.cli(SpeedConfig, description=__doc__)
-    keep_freed_memory()
     try:
         result = run(config)
     except (FtimError, ValueError) as error:

@@ -12,7 +12,6 @@ from tyro.extras import SubcommandApp
 
 from ftim import __version__
 from ftim.errors import FtimError, TrainingStopped
-from ftim.system import keep_freed_memory
 
 DESCRIPTION = "A complete facial texture and a textured 3D head from one photograph."
 
@@ -58,7 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(f"ftim {__version__}")
         return 0
-    keep_freed_memory()
     try:
         build_app().cli(prog="ftim", description=DESCRIPTION, args=arguments)
     except TrainingStopped as error:

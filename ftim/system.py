@@ -42,11 +42,6 @@ LIBRARIES: tuple[SystemLibrary, ...] = (
 )
 """What the Linux wheels of requirements.txt load and do not bring, as ``readelf -d`` lists it, less the C library."""
 
-# Options of mallopt(3), from glibc's malloc.h.
-_M_TRIM_THRESHOLD = -1
-_M_TOP_PAD = -2
-_M_MMAP_THRESHOLD = -3
-
 
 def missing_libraries(libraries: Sequence[SystemLibrary] = LIBRARIES) -> tuple[SystemLibrary, ...]:
     """Those of ``libraries`` that the dynamic linker cannot load; none anywhere but on Linux."""
@@ -102,20 +97,6 @@ def native_stderr_hidden() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def keep_freed_memory() -> bool:
-    """Let this process keep the memory of freed tensors for the next ones; whether the C library can (glibc).
-
-    By default maps of some megabytes go back to the kernel at once, and each new one is faulted in again, page by page:
-    a fifth of a training step. Programs call this when they start; a library must not.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform.startswith("linux") else None
-    if mallopt is None:
-        return False
-    settings = ((_M_MMAP_THRESHOLD, 32 << 20), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 64 << 20))
-    taken = [mallopt(option, value) for option, value in settings]
-    return all(answer == 1 for answer in taken)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

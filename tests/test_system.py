@@ -130,33 +130,3 @@ def test_each_listed_library_is_loaded_by_its_package(library: SystemLibrary) ->
     files = importlib.metadata.files(library.needed_by) or []
     binaries = [Path(str(file.locate())) for file in files if ".so" in file.name]
     assert any(library.soname.encode() in binary.read_bytes() for binary in binaries)
-
-
-@pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", ()), reason="mallopt is glibc's")
-def test_freed_memory_is_kept() -> None:
-    """In a process of its own: 128 MB that are freed and asked for again are not faulted in a second time."""
-    code = """
-import resource, sys
-from ftim.system import keep_freed_memory
-assert sys.argv[1] == "no" or keep_freed_memory()
-faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for round in range(3):
-    before = faults()
-    blocks = [bytearray(16 << 20) for _ in range(8)]
-    for block in blocks:
-        block[::4096] = bytes(len(block) // 4096)
-    del block, blocks
-print(faults() - before)
-"""
-
-    def count(keep: str) -> int:
-        command = [sys.executable, "-c", code, keep]
-        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-    assert count("yes") < 100 < count("no")
-
-
-@linux
-def test_freed_memory_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert not system.keep_freed_memory()

@@ -1,4 +1,4 @@
-"""How far the gains of detail are lowered after training: measured cross-view on training people, never on others.
+"""How far the gains of detail are lowered after training, measured cross-view on training people.
 
     FTIM_DATA=... python scripts/choose_softening.py runs/train/ftim     # writes results/softening.json
 

@@ -163,7 +163,7 @@ def softening(training: dict[str, Any]) -> str:
     """What was done to the gains after training."""
     if "softened" not in training:
         return "none in this form"
-    return f"logits lowered by {training['softened']:g} after training, chosen on training people (docs/paper.md, S28)"
+    return f"logits lowered by {training['softened']:g} after training; how that was chosen: docs/paper.md, S28"
 
 
 def scores(name: str) -> str:

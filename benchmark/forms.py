@@ -1,7 +1,7 @@
 """Score the forms of FTIM, trained alike, where nothing can be copied: cross-view on FRLL's validation people.
 
-    ftim train --preset ftim_paper --steps 400 --output runs/short      # and ftim_divide, ftim_keep_seen, ftim ...
-    python benchmark/forms.py runs/short/* --data ../data               # writes results/forms
+    ftim train --preset ftim_paper --steps 400 --output runs/forms      # and ftim_divide, ftim_keep_seen, ftim ...
+    python benchmark/forms.py runs/forms/* --data ../data               # writes results/forms
 
 What each form is: ftim/completion/settings.py; what they show: docs/paper.md, S25.
 """
@@ -65,10 +65,10 @@ class FormsTable(BenchmarkConfig):
         return super().recorded() | {"steps": self.steps, "seed": self.seed}
 
 
-def averaged(checkpoint: Checkpoint, pipeline: Pipeline) -> Method:
+def averaged(checkpoint: Checkpoint, pipeline: Pipeline) -> CompletionMethod:
     """The form of a run with its averaged weights."""
     about = checkpoint.recorded
-    settings = FtimSettings(**about["form"] | {"widths": tuple(about["form"]["widths"])})
+    settings = FtimSettings.from_json(about["form"])
     network = TextureNetwork(settings.network)
     network.load_state_dict(checkpoint.average)
     network = network.eval().requires_grad_(False).to(pipeline.device)
@@ -92,7 +92,7 @@ def run(config: FormsConfig, quiet: bool = False) -> None:
     data = load_data(table)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     pipeline = Pipeline.build(str(device))
-    methods = [averaged(checkpoint, pipeline) for checkpoint in checkpoints]
+    methods: list[Method] = [averaged(checkpoint, pipeline) for checkpoint in checkpoints]
     evaluate(table, data, pipeline, Scorer.build(device), methods, device, quiet)
 
 

@@ -117,7 +117,7 @@ class UvRenderer:
         return torch.cat([self._shading(vertex_normals[part], fit.light[part]) for part in parts])
 
     def view_cosine(self, fit: Fit) -> Tensor:
-        """(B, 1, T, T) of the angle between the normal and the way to the camera, at least 0; 0 in gaps.
+        """(B, 1, T, T) cosine of the angle between normal and the way to the camera, at least 0; 0 in gaps.
 
         Taken at the vertices and spread from there.
         """

@@ -77,7 +77,7 @@ def run(config: Config) -> dict[str, Any]:
     methods: list[Method] = [build_method(name, pipeline) for name in ("mean", "mirror")]
     for amount in AMOUNTS:
         method = averaged(replace(checkpoint, average=softened(checkpoint.average, amount)), pipeline)
-        methods.append(replace(method, name=name_of(amount)))  # type: ignore[type-var]
+        methods.append(replace(method, name=name_of(amount)))
     protocol = CrossViewProtocol(frll, people, pipeline, scorer, config.limit)
     with tempfile.TemporaryDirectory() as folder:
         logs = {m.name: WorkLog(Path(folder) / f"{m.name}.jsonl", {"method": m.name}, False) for m in methods}

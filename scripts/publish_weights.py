@@ -74,8 +74,7 @@ def publish(folder: Path, soften: float = 0.0) -> str:
     about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if checkpoint.step != checkpoint.recorded["steps"]:
         raise TrainingError(f"{folder} has {checkpoint.step} of {checkpoint.recorded['steps']} steps: finish it first")
-    form = dict(checkpoint.recorded["form"])
-    settings = FtimSettings(**form | {"widths": tuple(form["widths"])})
+    settings = FtimSettings.from_json(checkpoint.recorded["form"])
     name = str(checkpoint.recorded["preset"])
     training = about | {"minutes": round(checkpoint.seconds / 60, 1), "commit": about.get("commit", commit())}
     if settings.network.gains:

@@ -66,7 +66,7 @@ def test_each_form_has_its_own_averaged_weights(tmp_path: Path, monkeypatch: pyt
 
 def test_a_form_is_the_one_that_its_run_recorded(tmp_path: Path) -> None:
     checkpoint = Checkpoint.read(write(tmp_path, "ftim_divide") / "checkpoint.pt")
-    method = cast(CompletionMethod, averaged(checkpoint, cast(Pipeline, TexturePart())))
+    method = averaged(checkpoint, cast(Pipeline, TexturePart()))
     completion = cast(FtimCompletion, method.completion)
     assert (completion.settings.lighting, completion.settings.keep_seen) == ("divide", False)
 

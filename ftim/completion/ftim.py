@@ -1,7 +1,7 @@
 """FTIM: completes what the camera saw with a network (paper, 2.2), and the simple image-to-image network of Table 2.
 
 One class for all its forms, since they differ by switches of ``FtimSettings`` alone: the paper's own, ours, and the
-ablation's. docs/paper.md, S24 to S27, says what each switch does and what it brought.
+ablation's. docs/paper.md, S24 to S28, says what each switch does and what it brought.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def doubts(weight: Tensor, mirrored_alpha: Tensor, cosine: Tensor) -> Tensor:
     """(B, 1, N, N) in [0, 1]: how far seen skin may be given up for what is behind it.
 
     As far as it was seen with little confidence, or much more steeply than its mirror image was: there a fit that is
-    off by a millimetre smears brows and lids. In a view from the front neither holds, and all that was seen stays.
+    off by a millimetre smears brows and lids. In a view from the front only the rim of what was seen is doubtful.
 
     Args:
         weight: (B, 1, N, N) in [0, 1], confidence of what was seen.

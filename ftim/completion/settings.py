@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from ftim.completion.bands import BAND_RADII
 from ftim.completion.network import NetworkSettings
@@ -41,6 +41,11 @@ class FtimSettings:
             raise ValueError("lighting removal by subtraction needs the template")
         if self.size & (self.size - 1) or self.size < 2 ** len(self.widths):
             raise ValueError(f"the side must be a power of two and hold {len(self.widths)} levels, got {self.size}")
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """From the dictionary that JSON makes of it. ``TypeError`` for an unknown name, ``KeyError`` without widths."""
+        return cls(**values | {"widths": tuple(values["widths"])})
 
     @property
     def network(self) -> NetworkSettings:

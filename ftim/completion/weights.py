@@ -63,8 +63,7 @@ def load_weights(path: Path, device: torch.device | str = "cpu") -> LoadedNetwor
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         if about["version"] != WEIGHTS_VERSION:
             raise ModelFileError(f"{path} is version {about['version']}, this ftim reads {WEIGHTS_VERSION}. {remedy}")
-        values = dict(about["settings"])
-        settings = FtimSettings(**values | {"widths": tuple(values["widths"])})
+        settings = FtimSettings.from_json(about["settings"])
         training = dict(about["training"])
         # Without memory: no random weights are drawn, the caller's random numbers stay the same.
         with torch.device("meta"):

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -18,9 +19,11 @@ from ftim.losses import LossNetworks, LossWeights
 from ftim.render.image import ImageRenderer
 from ftim.render.rasterizer import default_rasterizer
 from ftim.structures import Fit, PartialTexture
+from ftim.training import preview
 from ftim.training.cache import StoredExample
 from ftim.training.config import TrainingConfig
 from ftim.training.examples import Example
+from ftim.training.log import TrainingLog
 from ftim.training.sampling import Batch, Sampler, pose_masks
 from ftim.training.trainer import Stage
 from ftim.uv import UvRenderer
@@ -62,6 +65,12 @@ def tiny_config(folder: Path, **changes: Any) -> TinyConfig:
         "device": "cpu",
     }
     return TinyConfig(**values | changes)
+
+
+def plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Previews as small as the pictures; no plots, which have their own test."""
+    monkeypatch.setattr(preview, "SIDE", SIDE)
+    monkeypatch.setattr(TrainingLog, "draw", lambda _: None)
 
 
 def tiny_network(settings: FtimSettings, seed: int = 0, learnt: float = 0.1) -> TextureNetwork:

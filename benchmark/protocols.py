@@ -157,12 +157,11 @@ class CrossViewProtocol:
         return Pairs(list(case.rows), views, inputs, outputs, targets, face)
 
     def render(self, method: Method, pairs: Pairs) -> Rendering:
-        """The albedo under the fitted light of the other photograph."""
+        """The head of each input as each output shows it."""
         if not isinstance(method, TextureMethod):
             raise CrossViewError(f"{method.name} gives no texture of the shared head")
-        texture = method.complete(pairs.views.partial, pairs.views.fit)
-        fit, face = pairs.views.fit[pairs.outputs], pairs.views.face[pairs.outputs]
-        return self.pipeline.render(texture[pairs.inputs], fit, face)
+        views = pairs.views
+        return method.transfer(views.face, views.fit, views.partial, pairs.inputs, pairs.outputs)
 
 
 class CrossViewError(FtimError):

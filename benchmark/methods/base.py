@@ -36,9 +36,17 @@ class Method(Protocol):
 
 @runtime_checkable
 class TextureMethod(Method, Protocol):
-    """A method that completes the texture of the shared head, so that it can be seen from elsewhere (cross-view)."""
+    """A method whose head can be seen from elsewhere (cross-view)."""
 
-    def complete(self, partial: PartialTexture, fit: Fit) -> Texture: ...
+    def transfer(
+        self, face: Face, fit: Fit, partial: PartialTexture, inputs: list[int], outputs: list[int]
+    ) -> Rendering:
+        """A batch of views of one person -> what each view ``inputs[i]`` gave, drawn as ``outputs[i]`` shows the head.
+
+        The pose, expression, camera and light are those of the fit of ``outputs[i]``; only its photograph's pixels
+        outside the drawn head are used.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -57,3 +65,9 @@ class CompletionMethod:
     def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Rendering:
         """Completed and drawn as ``Pipeline.reconstruct`` does: over hair and glasses as well."""
         return self.pipeline.render(self.complete(partial, fit), fit, face)
+
+    def transfer(
+        self, face: Face, fit: Fit, partial: PartialTexture, inputs: list[int], outputs: list[int]
+    ) -> Rendering:
+        """The albedo under the fitted light of the other photograph."""
+        return self.pipeline.render(self.complete(partial, fit)[inputs], fit[outputs], face[outputs])

@@ -32,7 +32,7 @@ from ftim.completion.weights import SHIPPED, load_weights, save_weights, weights
 from ftim.errors import FtimError, TrainingError
 from ftim.outputs import whole_file
 from ftim.training.checkpoint import Checkpoint
-from ftim.training.log import COLUMNS, TERMS, draw_log, read_log
+from ftim.training.log import TERMS, columns, draw_log, read_log
 
 CHUNK = 20
 """Steps that a line of the committed log averages."""
@@ -91,7 +91,7 @@ def thinned(rows: list[dict[str, str]]) -> str:
     """CSV of means over ``CHUNK`` steps, each line at its last step."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS[:-1])
+    writer.writerow(columns()[:-1])
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
         means = []

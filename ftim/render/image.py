@@ -38,7 +38,13 @@ class ImageRenderer:
         drawn = model.regions.new_tensor([int(region) for region in regions])
         self._drawn = torch.isin(model.regions, drawn)
 
-    def __call__(self, albedo: Tensor, fit: Fit, photo: Tensor, skin: Tensor | None = None) -> Rendering:
+    def draws(self, face: Tensor) -> Tensor:
+        """(...) triangles, all >= 0 -> (...) bool: whether they belong to what is drawn."""
+        return self._drawn[face]
+
+    def __call__(
+        self, albedo: Tensor, fit: Fit, photo: Tensor, skin: Tensor | None = None, offsets: Tensor | None = None
+    ) -> Rendering:
         """Draw an albedo under the fit's light: image = albedo x shading.
 
         Args:
@@ -46,17 +52,22 @@ class ImageRenderer:
             fit: of B pictures. ``fit.camera`` sets the size; ``dataclasses.replace`` it to draw larger or elsewhere.
             photo: (B, 3, H, W) in [0, 1], of the camera's size: what the overlay is laid over.
             skin: (B, 1, H, W) in [0, 1], restricts the mask further: where hair or glasses are not to be covered.
+            offsets: (B, V, 3) metres, head space: shape that the model does not hold, added to its vertices.
 
         Returns:
             Picture, mask and overlay. Gradients reach the albedo, the light and the geometry.
         """
-        return self._draw(albedo, fit, photo, skin, lit=True)
+        return self._draw(albedo, fit, photo, skin, offsets, lit=True)
 
-    def draw_lit(self, texture: Tensor, fit: Fit, photo: Tensor, skin: Tensor | None = None) -> Rendering:
+    def draw_lit(
+        self, texture: Tensor, fit: Fit, photo: Tensor, skin: Tensor | None = None, offsets: Tensor | None = None
+    ) -> Rendering:
         """As ``__call__`` for a texture that holds the light already, such as ``Texture.texture``: no shading."""
-        return self._draw(texture, fit, photo, skin, lit=False)
+        return self._draw(texture, fit, photo, skin, offsets, lit=False)
 
-    def _draw(self, texture: Tensor, fit: Fit, photo: Tensor, skin: Tensor | None, lit: bool) -> Rendering:
+    def _draw(
+        self, texture: Tensor, fit: Fit, photo: Tensor, skin: Tensor | None, offsets: Tensor | None, lit: bool
+    ) -> Rendering:
         height, width = fit.camera.height, fit.camera.width
         for name, tensor, channels in (("photo", photo, 3), ("skin", skin, 1)):
             if tensor is not None and tensor.shape != (len(fit), channels, height, width):
@@ -64,7 +75,7 @@ class ImageRenderer:
                 raise ValueError(f"{name} must be {expected} as the fit's camera, got {tuple(tensor.shape)}")
         if texture.ndim != 4 or texture.shape[:2] != (len(fit), 3):
             raise ValueError(f"texture must be ({len(fit)}, 3, T, T), got {tuple(texture.shape)}")
-        head = pose_head(self.model, fit)
+        head = pose_head(self.model, fit, offsets)
         triangles = self.model.triangles
         fragments = self.rasterizer(head.positions, triangles, height, width)
         if head.positions.requires_grad:

@@ -22,9 +22,14 @@ class PosedHead(Batched):
     """(B, V, 3) x and y in pixels, depth in metres: what a ``Rasterizer`` takes."""
 
 
-def pose_head(model: MorphableModel, fit: Fit) -> PosedHead:
-    """Identity and expression, then rotation and translation, then projection. Differentiable in all of them."""
+def pose_head(model: MorphableModel, fit: Fit, offsets: Tensor | None = None) -> PosedHead:
+    """Identity and expression, then rotation and translation, then projection. Differentiable in all of them.
+
+    ``offsets`` (B, V, 3) in metres are added to the vertices in head space.
+    """
     head = model.vertices(fit.identity, fit.expression)
+    if offsets is not None:
+        head = head + offsets
     to_camera = fit.rotation.mT
     vertices = head @ to_camera + fit.translation[:, None]
     return PosedHead(vertices, model.normals(head) @ to_camera, fit.camera.project(vertices))

@@ -12,7 +12,7 @@ from ftim.losses import LossTerms
 from ftim.outputs import whole_file
 
 TERMS = ("photometric", "uv_albedo", "identity", "id_mrf", "symmetry", "regularisation", "total")
-COLUMNS = ("step", *TERMS, "gradient", "rate", "seconds")
+"""FTIM's; another method's run names its own."""
 SMOOTH = 50
 """Steps of the running mean that the plot shows."""
 
@@ -20,13 +20,16 @@ SMOOTH = 50
 class TrainingLog:
     """``log.csv`` and ``log.png`` of a run's folder."""
 
-    def __init__(self, folder: Path, done: int, tensorboard: bool = False) -> None:
+    def __init__(
+        self, folder: Path, done: int, tensorboard: bool = False, terms: tuple[str, ...] = TERMS
+    ) -> None:
         """Keeps the lines of the first ``done`` steps, drops later ones: they will be made again."""
+        self.terms = terms
         self.path = folder / "log.csv"
         self.plot = folder / "log.png"
-        kept = [row for row in read_log(self.path) if int(row["step"]) <= done] if self.path.is_file() else []
+        kept = [row for row in read_log(self.path, terms) if int(row["step"]) <= done] if self.path.is_file() else []
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS)
+        writer = csv.DictWriter(text, columns(terms))
         writer.writeheader()
         writer.writerows(kept)
         with whole_file(self.path) as temporary:
@@ -35,7 +38,7 @@ class TrainingLog:
 
     def add(self, step: int, values: dict[str, float], gradient: float, rate: float, seconds: float) -> None:
         """One step. Raises ``OutputError`` on a full disk."""
-        cells = [f"{values[name]:.9g}" if name in values else "" for name in TERMS]
+        cells = [f"{values[name]:.9g}" if name in values else "" for name in self.terms]
         try:
             with self.path.open("a", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerow([step, *cells, f"{gradient:.6g}", f"{rate:.6g}", f"{seconds:.3f}"])
@@ -47,7 +50,7 @@ class TrainingLog:
 
     def draw(self) -> None:
         """Plot all terms so far."""
-        draw_log(read_log(self.path), self.plot)
+        draw_log(read_log(self.path, self.terms), self.plot, self.terms)
 
 
 def loss_values(terms: LossTerms) -> dict[str, float]:
@@ -56,28 +59,34 @@ def loss_values(terms: LossTerms) -> dict[str, float]:
     return {name: float(value.detach()) for name, value in values.items() if value is not None}
 
 
-def read_log(path: Path) -> list[dict[str, str]]:
+def columns(terms: tuple[str, ...] = TERMS) -> tuple[str, ...]:
+    """Of the log of a run with these terms."""
+    return ("step", *terms, "gradient", "rate", "seconds")
+
+
+def read_log(path: Path, terms: tuple[str, ...] = TERMS) -> list[dict[str, str]]:
     """Rows by column. Raises ``TrainingError`` when the file is no log; a last line cut short is left out."""
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        if tuple(reader.fieldnames or ()) != columns(terms):
             raise TrainingError(f"{path} is not a log of this version. Move it away.")
         return [row for row in reader if None not in row.values() and row["step"].isdecimal() and row["seconds"]]
 
 
-def draw_log(rows: list[dict[str, str]], path: Path) -> None:
+def draw_log(rows: list[dict[str, str]], path: Path, terms: tuple[str, ...] = TERMS) -> None:
     """One panel a loss: each step faint, the running mean over it."""
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    names = [name for name in TERMS if any(row[name] for row in rows)]
+    names = [name for name in terms if any(row[name] for row in rows)]
     if not names:
         return
-    figure = Figure(figsize=(3.2 * 4, 2.4 * 2), layout="constrained")
+    lines = -(-len(names) // 4)
+    figure = Figure(figsize=(3.2 * 4, 2.4 * lines), layout="constrained")
     FigureCanvasAgg(figure)
     for index, name in enumerate(names):
-        axes = figure.add_subplot(2, 4, index + 1)
+        axes = figure.add_subplot(lines, 4, index + 1)
         steps = np.array([int(row["step"]) for row in rows if row[name]])
         values = np.array([float(row[name]) for row in rows if row[name]])
         width = min(SMOOTH, len(values))

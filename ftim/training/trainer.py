@@ -80,7 +80,7 @@ class Trainer:
         config = self.config
         previewed = time.monotonic()
         with (
-            _interrupts() as interrupted,
+            interrupts() as interrupted,
             tqdm(total=config.steps, initial=self.done, desc=config.preset, unit="step", disable=self.quiet) as bar,
         ):
             while self.done < config.steps:
@@ -181,7 +181,7 @@ class Trainer:
 
 
 @contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
+def interrupts() -> Iterator[Callable[[], bool]]:
     """Whether Ctrl-C was pressed in the block: the step at hand is finished first. A second one ends it at once."""
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():

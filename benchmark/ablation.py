@@ -1,7 +1,7 @@
 """Table 2 of the paper, the ablation: made from the JSON of the results alone, as results/table2.md.
 
 The rows of CelebA and of the cross-view comparison are scored by the same run as any other method
-(results/celeba, results/frll); this page only lays them side by side, with the paper's own numbers.
+(results/table1, results/frll); this page only lays them side by side, with the paper's own numbers.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ TICKS = {"image_to_image": ("–", "✓"), "ftim_no_sym_mrf": ("✓", "–"), "f
 """FTIM, and L_sym with L_mrf, as the paper's text has them; its table ticks neither in the first row (S21)."""
 REFERENCES: tuple[str, ...] = ("mean", "mirror", "telea")
 DATASETS: tuple[str, ...] = ("celeba", "frll")
+"""To run on."""
+TABLES: tuple[str, ...] = ("table1", "frll")
+"""Folders that the results of these data sets lie in: CelebA's are those of Table 1."""
 BLOCKS = (
-    ("celeba", "overlay", "CelebA, overlay: the whole crop against the photograph, as in the paper"),
-    ("celeba", "face", "CelebA, face: the drawn head alone, where skin is visible"),
+    ("table1", "overlay", "CelebA, overlay: the whole crop against the photograph, as in the paper"),
+    ("table1", "face", "CelebA, face: the drawn head alone, where skin is visible"),
     ("frll", "unseen", "Cross-view, unseen: skin of the other photograph that the input did not show"),
     ("frll", "face", "Cross-view, face: all visible skin of the other photograph"),
 )
@@ -34,7 +37,7 @@ def table2_markdown(results: Path) -> str:
     parts = []
     for table, block, title in BLOCKS:
         found = read_rows(results / table)
-        parts.append(f"**{title}**\n\n" + _block(found, block, reported=(table, block) == ("celeba", "overlay")))
+        parts.append(f"**{title}**\n\n" + _block(found, block, reported=(table, block) == ("table1", "overlay")))
     cross_view = read_rows(results / "frll")
     parts.append("\n".join(verdict(cross_view, row) for row in ROWS[:-1]))
     return "\n\n".join(parts) + "\n"
@@ -42,12 +45,12 @@ def table2_markdown(results: Path) -> str:
 
 def page_markdown(results: Path) -> str:
     """The whole page."""
-    first = read_rows(results / "celeba")["ftim"]
+    first = read_rows(results / "table1")["ftim"]
     second = read_rows(results / "frll")["ftim"]
     head = (
         "# table2\n\n"
         f"The ablation: {len(first.rows)} photographs of CelebA's test part, and {len(second.rows)} pairs of views of "
-        "12 people whom no training saw. Made by `benchmark/run.py --table 2` from the JSON in `celeba/` and `frll/`. "
+        "12 people whom no training saw. Made by `benchmark/run.py --table 2` from the JSON in `table1/` and `frll/`. "
         "*reported* is the paper's own: other photographs of CelebA, another head, other training data."
     )
     return f"{head}\n\n{table2_markdown(results)}\n![Ablation](figures/ablation.jpg)\n"
@@ -68,7 +71,7 @@ def read_rows(folder: Path) -> dict[str, Result]:
 
 def complete(results: Path) -> bool:
     """Whether all rows of both data sets are there."""
-    return all((results / table / f"{row}.json").is_file() for table in DATASETS for row in ROWS)
+    return all((results / table / f"{row}.json").is_file() for table in TABLES for row in ROWS)
 
 
 def verdict(results: dict[str, Result], row: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmark.distributed import ALONE, Processes
 from benchmark.methods import Method
+from benchmark.overlays import OverlayFolder
 from benchmark.pictures import PictureFolder
 from benchmark.protocols import (
     Case,
@@ -49,30 +51,38 @@ class Evaluation:
     pipeline: Pipeline
     protocol: EvaluationProtocol
     scorer: Scorer
-    methods: list[Method]
+    methods: Sequence[Method | OverlayFolder]
     logs: dict[str, WorkLog]
     """By method."""
     pictures: PictureFolder | None
     """Where examples are kept; None for photographs that must not be shown."""
     batch_size: int
     quiet: bool = False
+    processes: Processes = ALONE
 
     def run(self) -> None:
-        """Fill the logs. Chunks are the same on every run, so a resumed run repeats the same arithmetic."""
+        """Fill the logs with this process's part, one chunk in so many of those that are not done.
+
+        Chunks are the same on every run, with any number of processes, so each repeats the same arithmetic. Processes
+        must begin with the same rows. The bar of the first one shows its own part.
+        """
         size = 1 if self.protocol.together else self.batch_size
         cases = self.protocol.cases
         chunks = [list(cases[start : start + size]) for start in range(0, len(cases), size)]
-        todo = [chunk for chunk in chunks if self._missing(chunk)]
-        photos = [sum(len(case.photos) for case in chunk) for chunk in chunks]
-        done = sum(photos) - sum(len(case.photos) for chunk in todo for case in chunk)
-        with tqdm(total=sum(photos), initial=done, unit="photo", disable=self.quiet) as bar:
+        todo = self.processes.part([chunk for chunk in chunks if self._missing(chunk)])
+        left = sum(photos_of(chunk) for chunk in todo)
+        done = sum(photos_of(chunk) for chunk in chunks if not self._missing(chunk))
+        with tqdm(
+            total=done + left, initial=done, unit="photo", disable=self.quiet or not self.processes.is_first,
+            desc=None if self.processes.count == 1 else f"first of {self.processes.count} processes",
+        ) as bar:  # fmt: skip
             for loaded, seconds in self._loaded(todo):
                 shared = self._share(loaded, seconds)
                 for method in self._missing([item.case for item in loaded]):
                     self._evaluate(shared, method)
-                bar.update(sum(len(item.case.photos) for item in loaded))
+                bar.update(photos_of([item.case for item in loaded]))
 
-    def _missing(self, chunk: list[Case]) -> list[Method]:
+    def _missing(self, chunk: list[Case]) -> list[Method | OverlayFolder]:
         names = [name for case in chunk for name in case.rows]
         return [method for method in self.methods if not self.logs[method.name].has(names)]
 
@@ -108,7 +118,7 @@ class Evaluation:
             failures += [Row(name, describe(error, *case.photos)) for name in case.rows]
         return Shared([result for _, result in results], failures, seconds + time.perf_counter() - start)
 
-    def _evaluate(self, shared: Shared, method: Method) -> None:
+    def _evaluate(self, shared: Shared, method: Method | OverlayFolder) -> None:
         """One chunk, one method -> rows in its log."""
         rows, seconds = list(shared.failures), 0.0
         for cases, pairs in shared.pairs:
@@ -124,7 +134,7 @@ class Evaluation:
             for case, error in errors.items():
                 rows += [Row(name, describe(error, *cases[case].photos)) for name in cases[case].rows]
             for _, (part, rendering) in results:
-                rows += self._score(part, rendering)
+                rows += self._score(part, rendering, masked=not isinstance(method, OverlayFolder))
                 if self.pictures is not None:
                     self.pictures.keep(method.name, part, rendering)
         order = [name for cases, pairs in shared.pairs for name in pairs.names]
@@ -132,7 +142,7 @@ class Evaluation:
         rows.sort(key=lambda row: order.index(row.name))
         self.logs[method.name].append(rows, shared.seconds, seconds)
 
-    def _score(self, pairs: Pairs, rendering: Rendering) -> list[Row]:
+    def _score(self, pairs: Pairs, rendering: Rendering, masked: bool) -> list[Row]:
         scores: list[dict[str, Scores]] = [{} for _ in pairs.names]
         finite = torch.isfinite(rendering.overlay).flatten(1).all(1) & torch.isfinite(rendering.image).flatten(1).all(1)
         for target in pairs.targets:
@@ -143,18 +153,23 @@ class Evaluation:
                     scores[index][target.block] = value
         drawn = ((rendering.mask > 0.5) * pairs.face_mask).sum((1, 2, 3)) / pairs.face_mask.sum((1, 2, 3)).clamp(min=1)
         return [
-            make_row(name, bool(finite[index]), scores[index], float(drawn[index]))
+            make_row(name, bool(finite[index]), scores[index], round(float(drawn[index]), 4) if masked else None)
             for index, name in enumerate(pairs.names)
         ]
 
 
-def make_row(name: str, finite: bool, scores: dict[str, Scores], coverage: float) -> Row:
+def photos_of(cases: list[Case]) -> int:
+    """How many photographs the cases have."""
+    return sum(len(case.photos) for case in cases)
+
+
+def make_row(name: str, finite: bool, scores: dict[str, Scores], coverage: float | None) -> Row:
     """A row with scores, or with the reason why it has none: no visible face, or a rendering that is not numbers."""
     if not finite:
         return Row(name, "NotFiniteError: the rendering holds values that are not numbers")
     if "face" not in scores:
         return Row(name, f"NoSkinError: fewer than {MIN_PIXELS} pixels of visible skin to score")
-    return Row(name, None, scores, round(coverage, 4))
+    return Row(name, None, scores, coverage)
 
 
 def unblended(rendering: Rendering) -> Tensor:

@@ -5,49 +5,73 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+from benchmark import table1
 from benchmark.records import HEADINGS, METRICS, Result
 from ftim.outputs import whole_file
 
 BLOCK = "face"
 """Every protocol has it."""
+COLOURS = {"official": "#CC78BC", "retrained": "#56B4E9", "reference": "#949494", "ours": "#D55E00"}
+"""Of boxes, by source; from seaborn's palette for the colour-blind."""
+
+
+def shown_blocks(result: Result) -> tuple[str, ...]:
+    """The paper's comparison shows both of its blocks; other tables the face."""
+    return result.blocks if result.table == table1.NAME else (BLOCK,)
 
 
 def draw_distributions(results: list[Result], path: Path) -> None:
-    """One panel a metric: the scores of all images in the face block, by method. Failures are left out."""
+    """A line of panels a block, one a metric: the scores of all images by method. Failures are left out.
+
+    A box holds the middle half of the images, its whiskers reach to 5 and 95 %, and every image beyond is a dot.
+    """
     import matplotlib as mpl
     import pandas as pd
     import seaborn as sns
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
+    name = table1.display_name if results[0].table == table1.NAME else str
+    names = [name(method) for method in table1.table_order(result.method for result in results)]
+    kinds = {name(result.method): "ours" if result.method == table1.OURS else result.source for result in results}
+    colours = {method: COLOURS[kind] for method, kind in kinds.items()}
+    blocks = shown_blocks(results[0])
     frame = pd.DataFrame(
         [
-            {"method": result.method, "metric": metric, "value": value}
+            {"method": name(result.method), "block": block, "metric": metric, "value": value}
             for result in results
             for row in result.rows
-            if BLOCK in row.scores
+            for block in blocks
+            if block in row.scores
             for metric in METRICS
-            if (value := getattr(row.scores[BLOCK], metric)) is not None
+            if (value := getattr(row.scores[block], metric)) is not None
         ],
-        columns=["method", "metric", "value"],
+        columns=["method", "block", "metric", "value"],
     )
-    methods = [result.method for result in results]
     # A figure of its own and no pyplot: nothing global is touched, and no display is needed.
     with mpl.rc_context({"font.size": 8}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="seaborn")  # its own use of matplotlib
-        figure = Figure(figsize=(2.2 * len(METRICS), 0.6 + 0.5 * len(methods)), layout="constrained")
+        height = 0.3 + len(blocks) * (0.6 + 0.28 * len(names))
+        figure = Figure(figsize=(2.2 * len(METRICS), height), layout="constrained")
         FigureCanvasAgg(figure)
-        for index, metric in enumerate(METRICS):
-            axes = figure.add_subplot(1, len(METRICS), index + 1)
-            part = frame[frame["metric"] == metric]
-            if len(part):
-                sns.boxplot(
-                    part, x="value", y="method", order=methods, hue="method", hue_order=methods, legend=False,
-                    fliersize=1.5, linewidth=0.8, width=0.6, palette="deep", ax=axes,
-                )  # fmt: skip
-            axes.set(xlabel=HEADINGS[metric], ylabel="")
-            if index:
-                axes.set_yticklabels([])
-            sns.despine(ax=axes)
+        panels = figure.subplots(len(blocks), len(METRICS), squeeze=False)
+        for block, line in zip(blocks, panels, strict=True):
+            for metric, axes in zip(METRICS, line, strict=True):
+                part = frame[(frame["block"] == block) & (frame["metric"] == metric)]
+                if len(part):
+                    sns.boxplot(
+                        part, x="value", y="method", order=names, hue="method", hue_order=names, legend=False,
+                        whis=(5, 95), linewidth=0.7, width=0.65, palette=colours, saturation=1, ax=axes,
+                        flierprops={"marker": ".", "markersize": 1.5, "alpha": 0.4},
+                    )  # fmt: skip
+                axes.set(xlabel=HEADINGS[metric], ylabel=block if axes is line[0] else "")
+                if axes is not line[0]:
+                    axes.set_yticklabels([])
+                axes.grid(axis="x", linewidth=0.4, alpha=0.5)
+                axes.set_axisbelow(True)
+                sns.despine(ax=axes)
+        handles = [Patch(color=COLOURS[kind], label=kind) for kind in COLOURS if kind in kinds.values()]
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
         with whole_file(path) as temporary:
             figure.savefig(temporary, dpi=120, metadata={"Software": None})

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from benchmark.methods import Method, TextureMethod
+from benchmark.overlays import OverlayFolder
 from benchmark.scoring import Scorer, Target
 from ftim.data import Frll, PhotoFile
 from ftim.data.frll import EXPRESSIONS, VIEWS, FrllExpression
@@ -89,7 +90,7 @@ class EvaluationProtocol(Protocol):
 
     def pairs(self, views: Views, cases: list[Case]) -> Pairs: ...
 
-    def render(self, method: Method, pairs: Pairs) -> Rendering:
+    def render(self, method: Method | OverlayFolder, pairs: Pairs) -> Rendering:
         """Of all pairs. Raises ``FtimError`` when the method fails."""
         ...
 
@@ -114,8 +115,10 @@ class OverlayProtocol:
         own = list(range(len(cases)))
         return Pairs([case.rows[0] for case in cases], views, own, own, targets, mask)
 
-    def render(self, method: Method, pairs: Pairs) -> Rendering:
-        """As a user would get it."""
+    def render(self, method: Method | OverlayFolder, pairs: Pairs) -> Rendering:
+        """As a user would get it; of a folder of overlays, what lies there."""
+        if isinstance(method, OverlayFolder):
+            return method.rendering(pairs.names, pairs.views.face)
         return method.reconstruct(pairs.views.face, pairs.views.fit, pairs.views.partial)
 
 
@@ -156,7 +159,7 @@ class CrossViewProtocol:
         targets = [self.scorer.target(block, image, mask, likeness=block == "face") for block, mask in masks.items()]
         return Pairs(list(case.rows), views, inputs, outputs, targets, face)
 
-    def render(self, method: Method, pairs: Pairs) -> Rendering:
+    def render(self, method: Method | OverlayFolder, pairs: Pairs) -> Rendering:
         """The head of each input as each output shows it."""
         if not isinstance(method, TextureMethod):
             raise CrossViewError(f"{method.name} gives no texture of the shared head")

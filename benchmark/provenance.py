@@ -69,14 +69,15 @@ def device_name(device: torch.device) -> str:
 
 
 def shipped_files() -> dict[str, str]:
-    """sha256 of the data files inside the package: the head, its template albedo, and FTIM's weights."""
+    """sha256 of the data files of the project: the head, its template albedo, FTIM's and the baselines' weights."""
     return {path.name: sha256_of(path) for path in shipped_paths()}
 
 
 def shipped_paths() -> list[Path]:
     """The files of ``shipped_files``."""
     head = [path for path in (ROOT / "ftim" / "morphable" / "data").glob("*.*") if path.is_file()]
-    weights = (ROOT / "ftim" / "completion" / "data").glob("*.safetensors")
+    folders = (ROOT / "ftim" / "completion" / "data", ROOT / "benchmark" / "baselines" / "data")
+    weights = [path for folder in folders for path in folder.glob("*.safetensors")]
     return sorted([*head, *weights])
 
 
@@ -90,7 +91,8 @@ def code_hash() -> str:
     """One sha256 for the code that scores depend on, with the shipped data; tables and figures are left out."""
     files = [path for folder in ("ftim", "benchmark") for path in (ROOT / folder).rglob("*.py")]
     without_scores = {
-        "tables.py", "ablation.py", "reported.py", "figures.py", "pictures.py", "run.py", "forms.py", "speed.py",
+        "tables.py", "table1.py", "ablation.py", "reported.py", "figures.py", "worst_cases.py", "pictures.py", "run.py",
+        "config.py", "forms.py", "speed.py", "train_baseline.py",
     }  # fmt: skip
     chosen = [path for path in files if not (path.parent.name == "benchmark" and path.name in without_scores)]
     return data_hash([*chosen, *shipped_paths()])

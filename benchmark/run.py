@@ -3,18 +3,22 @@
     python benchmark/run.py --methods all
     python benchmark/run.py --table 2 --data ../data
     python benchmark/run.py --methods mean,mirror --dataset celeba --data ../data --limit 100
+    python benchmark/run.py --methods none --overlays chen=overlays/chen --dataset celeba --data ../data
+    torchrun --nproc_per_node 2 benchmark/run.py --methods all
 
 Results go to ``results/<table>/<method>.json``, with tables and figures made from them; runs with ``--limit`` go to
-``runs/benchmark/`` instead, since a table of part of the photographs is none.
+``runs/benchmark/`` instead, since a table of part of the photographs is none. Under torchrun the processes divide the
+photographs, one GPU each; on CPUs torchrun gives each process one thread unless OMP_NUM_THREADS says otherwise.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -23,83 +27,25 @@ import torch
 import tyro
 
 from benchmark.ablation import DATASETS, PAGE, ROWS, table2_markdown, write_table2
+from benchmark.config import BenchmarkConfig, RunError
+from benchmark.distributed import ALONE, Processes, joined
 from benchmark.evaluate import Evaluation
 from benchmark.figures import draw_distributions
 from benchmark.methods import Method, build_method, choose_methods
+from benchmark.methods import say_on_stderr as say
+from benchmark.overlays import OverlayFolder, match_folders, match_report
 from benchmark.pictures import PictureFolder
 from benchmark.protocols import CrossViewProtocol, EvaluationProtocol, OverlayProtocol
-from benchmark.provenance import ROOT, data_hash, provenance
-from benchmark.records import Result
+from benchmark.provenance import data_hash, provenance
+from benchmark.records import Result, write_text
 from benchmark.scoring import Scorer
 from benchmark.tables import DISTRIBUTIONS, DOCUMENTS, OVERLAYS, RESULTS, blocks_markdown, read_table, write_tables
-from benchmark.work_log import WorkLog
+from benchmark.work_log import WorkLog, remove_logs
 from ftim.data import Frll, PhotoSet, load_celeba, load_frll, load_portraits
 from ftim.errors import FtimError
 from ftim.pipeline import Pipeline
 
-
-class RunError(FtimError, ValueError):
-    """Options that contradict each other."""
-
-
-@dataclass(frozen=True)
-class BenchmarkConfig:
-    """What to score, on what, and how. Raises ``RunError`` for options that contradict each other."""
-
-    table: Literal[2] | None = None
-    """2: the ablation of the paper's Table 2, its three rows on CelebA and cross-view on FRLL (--data holds both)."""
-    methods: str = "all"
-    """``all``, or names separated by commas; see benchmark/methods."""
-    dataset: Literal["portraits", "celeba", "frll"] = "portraits"
-    """portraits: 109 test portraits, fetched when needed. celeba, frll: from --data or $FTIM_DATA."""
-    data: Path | None = None
-    """Folder of the photographs."""
-    protocol: Literal["overlay", "cross-view"] | None = None
-    """By default cross-view for frll (12 validation people) and overlay for the others."""
-    limit: int | None = None
-    """Only the first so many photographs (cross-view: triplets)."""
-    device: str = "auto"
-    """auto takes a GPU where there is one."""
-    resume: bool = False
-    """Go on after an interruption; finished images are not repeated."""
-    batch_size: int = 16
-    """Photographs worked on together."""
-    results: Path | None = None
-    """Where to write; by default results/, or runs/benchmark/ with --limit."""
-
-    def __post_init__(self) -> None:
-        default = (BenchmarkConfig.methods, BenchmarkConfig.dataset, BenchmarkConfig.protocol)
-        if self.table is not None and (self.methods, self.dataset, self.protocol) != default:
-            raise RunError("--table chooses methods, data set and protocol: leave those options away")
-
-    @property
-    def chosen_protocol(self) -> str:
-        """Raises ``ValueError`` for cross-view on single photographs."""
-        protocol = self.protocol or ("cross-view" if self.dataset == "frll" else "overlay")
-        if protocol == "cross-view" and self.dataset != "frll":
-            raise ValueError(f"{self.dataset} has one photograph a person: cross-view needs --dataset frll")
-        return protocol
-
-    @property
-    def table_name(self) -> str:
-        """Name of the folder and of the README's block."""
-        return "frll-overlay" if (self.dataset, self.chosen_protocol) == ("frll", "overlay") else self.dataset
-
-    @property
-    def folder(self) -> Path:
-        """Where all tables of this run lie."""
-        if self.results is not None:
-            return self.results.resolve()
-        return RESULTS if self.limit is None else ROOT / "runs" / "benchmark"
-
-    def recorded(self) -> dict[str, Any]:
-        """What a result says about how it was made; no path of this machine."""
-        return {
-            "dataset": self.dataset,
-            "protocol": self.chosen_protocol,
-            "limit": self.limit,
-            "batch_size": self.batch_size,
-        }
+__all__ = ["BenchmarkConfig", "Data", "RunError", "evaluate", "load_data", "main", "run", "run_table"]
 
 
 @dataclass(frozen=True)
@@ -132,28 +78,33 @@ def build_protocol(config: BenchmarkConfig, data: Data, pipeline: Pipeline, scor
 
 
 def run(config: BenchmarkConfig, quiet: bool = False) -> list[Result]:
-    """The whole run with the real models."""
-    names = choose_methods(config.methods)
-    data = load_data(config)
-    device = torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
-    )
-    pipeline = Pipeline.build(str(device))
-    scorer = Scorer.build(device)
-    methods = [build_method(name, pipeline) for name in names]
-    return evaluate(config, data, pipeline, scorer, methods, device, quiet)
+    """The whole run with the real models; every process of a run calls it, and the first one gets the results."""
+    processes = Processes.current()
+    with processes.agreed():
+        names = choose_methods(config.methods, say if processes.is_first else lambda _: None)
+        data = load_data(config)
+        folders = match_folders(config.overlays, data.photos.photos)
+        device = processes.take_device(config.device)
+        pipeline = Pipeline.build(str(device), regressor=config.regressor)
+        scorer = Scorer.build(device)
+        methods: list[Method | OverlayFolder] = [build_method(name, pipeline) for name in names]
+        methods += folders
+    return evaluate(config, data, pipeline, scorer, methods, device, quiet, processes)
 
 
 def run_table(config: BenchmarkConfig, quiet: bool = False) -> list[Result]:
     """The rows of Table 2 on both data sets, and its page. Nothing is scored unless both are there."""
+    processes = Processes.current()
     parts = [
         dataclasses.replace(config, table=None, methods=",".join(ROWS), dataset=dataset)  # type: ignore[arg-type]
         for dataset in DATASETS
     ]
-    for part in parts:
-        load_data(part)
+    with processes.agreed():
+        for part in parts:
+            load_data(part)
     results = [result for part in parts for result in run(part, quiet)]
-    write_table2(config.folder)
+    if processes.is_first:
+        write_table2(config.folder)
     return results
 
 
@@ -162,55 +113,53 @@ def evaluate(
     data: Data,
     pipeline: Pipeline,
     scorer: Scorer,
-    methods: list[Method],
+    methods: Sequence[Method | OverlayFolder],
     device: torch.device,
     quiet: bool = False,
+    processes: Processes = ALONE,
 ) -> list[Result]:
-    """Score, and write results, tables and figures; returns the results of these methods."""
+    """Score, and write results, tables and figures; returns the results of these methods.
+
+    Every process of a run calls it and scores its part; the first one writes and returns what all have scored, the
+    others return nothing.
+    """
     protocol = build_protocol(config, data, pipeline, scorer)
-    work = config.folder / ".work"
-    work.mkdir(parents=True, exist_ok=True)
-    (work / ".gitignore").write_text("*\n", encoding="utf-8")
-    about = provenance(device) | {
-        "data": {
-            "name": data.photos.name,
-            "licence": data.photos.licence,
-            "photos": len(data.photos),
-            "sha256": data_hash(photo.path for photo in data.photos.photos),
-        }
-    }
-    key = config.recorded() | {"code": about["code"], "data": about["data"]["sha256"], "device": device.type}
-    logs = {
-        method.name: WorkLog(
-            work / config.table_name / f"{method.name}.jsonl", key | {"method": method.name}, config.resume
+    work = config.folder / ".work" / config.table_name
+    about = processes.from_first(lambda: describe_run(data, device, processes))
+
+    def open_logs(resume: bool = True) -> dict[str, WorkLog]:
+        key = config.recorded() | {"code": about["code"], "data": about["data"]["sha256"], "device": device.type}
+        extra = {method.name: {"method": method.name} | describe_folder(method) for method in methods}
+        return {name: WorkLog(work / f"{name}.jsonl", key | extra[name], resume, processes) for name in extra}
+
+    processes.from_first(lambda: prepare(work, methods, config.resume))
+    with processes.agreed():  # none appends before all have read
+        logs = open_logs()
+    order = [name for case in protocol.cases for name in case.rows]
+    pictures = PictureFolder.choose(work / "pictures", order, data.photos.licence) if data.may_be_shown else None
+    Evaluation(pipeline, protocol, scorer, methods, logs, pictures, config.batch_size, quiet, processes).run()
+    processes.wait()
+    if not processes.is_first:
+        return []
+
+    logs = open_logs()  # with what the other processes have added
+    folder = config.folder / config.table_name
+    results = [
+        Result(
+            config.table_name,
+            method.name,
+            method.source,
+            protocol.name,
+            tuple(protocol.blocks),
+            config.recorded(),
+            about | describe_folder(method),
+            logs[method.name].seconds_per_image(),
+            logs[method.name].in_order(order),
         )
         for method in methods
-    }
-    order = [name for case in protocol.cases for name in case.rows]
-    pictures = None
-    if data.may_be_shown:
-        pictures = PictureFolder.choose(work / config.table_name / "pictures", order, data.photos.licence)
-    Evaluation(pipeline, protocol, scorer, methods, logs, pictures, config.batch_size, quiet).run()
-
-    folder = config.folder / config.table_name
-    results = []
-    for method in methods:
-        log = logs[method.name]
-        rows = tuple(log.rows[name] for name in order)
-        results.append(
-            Result(
-                config.table_name,
-                method.name,
-                method.source,
-                protocol.name,
-                tuple(protocol.blocks),
-                config.recorded(),
-                about,
-                log.seconds_per_image(),
-                rows,
-            )
-        )
-        results[-1].write(folder / f"{method.name}.json")
+    ]
+    for result in results:
+        result.write(folder / f"{result.method}.json")
     everything = read_table(folder)
     draw_distributions(everything, folder / DISTRIBUTIONS)
     if pictures is not None:
@@ -219,22 +168,54 @@ def evaluate(
     return results
 
 
-def main() -> None:
-    """Run; an expected error is one line on standard error and exit code 1."""
-    try:
-        config = tyro.cli(BenchmarkConfig, description=__doc__)
-        results = run(config) if config.table is None else run_table(config)
-    except (FtimError, ValueError) as error:
-        sys.exit(f"error: {error}")
-    print()
-    if config.table is None:
-        print(blocks_markdown(results))
-    else:
-        print(table2_markdown(config.folder))
+def describe_run(data: Data, device: torch.device, processes: Processes) -> dict[str, Any]:
+    """The provenance of all results of a run."""
+    photos = {
+        "name": data.photos.name,
+        "licence": data.photos.licence,
+        "photos": len(data.photos),
+        "sha256": data_hash(photo.path for photo in data.photos.photos),
+    }
+    return provenance(device) | {"processes": processes.count, "data": photos}
+
+
+def describe_folder(method: Method | OverlayFolder) -> dict[str, Any]:
+    """What the result of a folder of overlays says besides; nothing for another method."""
+    return {"overlays": method.recorded()} if isinstance(method, OverlayFolder) else {}
+
+
+def prepare(work: Path, methods: Sequence[Method | OverlayFolder], resume: bool) -> None:
+    """The folder of logs, kept out of the repository; without ``resume``, free of logs of these methods."""
+    write_text(work.parent / ".gitignore", "*\n")
+    if not resume:
+        for method in methods:
+            remove_logs(work / f"{method.name}.jsonl")
+
+
+def report(config: BenchmarkConfig, results: list[Result]) -> str:
+    """What a run prints at its end."""
+    lines = [blocks_markdown(results) if config.table is None else table2_markdown(config.folder)]
     for result in results:
         scored = len(result.rows) - sum(result.failures.values())
-        print(f"{result.method}: {scored} of {len(result.rows)} scored; failures: {result.failures or 'none'}")
-    print(f"\nWritten to {config.folder / (PAGE if config.table else config.table_name)}")
+        lines.append(f"{result.method}: {scored} of {len(result.rows)} scored; failures: {result.failures or 'none'}")
+    lines += [
+        match_report(result.method, result.provenance["overlays"])
+        for result in results
+        if "overlays" in result.provenance
+    ]
+    return "\n".join([*lines, f"\nWritten to {config.folder / (PAGE if config.table else config.table_name)}"])
+
+
+def main() -> None:
+    """Run; an expected error is one line on standard error and exit code 1, also of several processes."""
+    try:
+        with joined() as processes:
+            config = processes.from_first(lambda: tyro.cli(BenchmarkConfig, description=__doc__))
+            results = run(config) if config.table is None else run_table(config)
+    except (FtimError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    if results:
+        print("\n" + report(config, results))
 
 
 if __name__ == "__main__":

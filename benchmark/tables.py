@@ -2,6 +2,7 @@
 
     python benchmark/tables.py
 
+The paper's two tables have pages of their own, results/table1.md and results/table2.md (``PAPER_TABLES``).
 A block of a page (the README, docs/paper.md) lies between ``<!-- results:<table> -->`` and ``<!-- /results -->``.
 """
 
@@ -9,13 +10,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmark import ablation
+from benchmark import ablation, table1
 from benchmark.records import HEADINGS, METRICS, PLACES, RecordError, Result, Scores, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,7 +26,20 @@ DOCUMENTS = (README, ROOT / "docs" / "paper.md")
 """Pages with blocks of results."""
 DISTRIBUTIONS = "distributions.png"
 OVERLAYS = "overlays.png"
+WORST = "worst.png"
+"""Made by scripts/worst_cases.py."""
+PAPER_TABLES: dict[str, tuple[Callable[[Path], bool], Callable[[Path], str], Callable[[Path], None]]] = {
+    table1.NAME: (table1.complete, table1.table1_markdown, table1.write_table1),
+    ablation.NAME: (ablation.complete, ablation.table2_markdown, ablation.write_table2),
+}
+"""By name of a block: whether all rows are there; the block; and what writes the page."""
 
+FIGURES = (
+    (DISTRIBUTIONS, "Scores by image"),
+    (OVERLAYS, "Examples"),
+    (WORST, "The worst pairs of ours, by LPIPS of unseen skin"),
+)
+"""Beside the JSON of a table, and what they show."""
 TITLES = {
     ("overlay", "overlay"): "Overlay: the whole crop against the photograph, as in the paper",
     ("overlay", "face"): "Face: the drawn head alone, where skin is visible",
@@ -112,7 +126,7 @@ def page_markdown(results: list[Result], folder: Path) -> str:
     failures = [f"- {result.method}: {_failures(result)}" for result in results if result.failures]
     if failures:
         parts.append("Failures by kind (each row of the JSON has its reason):\n\n" + "\n".join(failures))
-    for name, text in ((DISTRIBUTIONS, "Scores by image"), (OVERLAYS, "Examples")):
+    for name, text in FIGURES:
         if (folder / name).is_file():
             parts.append(f"![{text}]({name})")
     parts.append(
@@ -149,8 +163,9 @@ def fill_readme(text: str, results: Path) -> str:
     list(readme_blocks(text))
 
     def content(match: re.Match[str]) -> str:
-        if match[2] == ablation.NAME:
-            return match[1] + ablation.table2_markdown(results) + match[4] if ablation.complete(results) else match[0]
+        if match[2] in PAPER_TABLES:
+            complete, block, _ = PAPER_TABLES[match[2]]
+            return match[1] + block(results) + match[4] if complete(results) else match[0]
         folder = results / match[2]
         if folder not in table_folders(results):
             return match[0]
@@ -160,11 +175,12 @@ def fill_readme(text: str, results: Path) -> str:
 
 
 def write_tables(results: Path = RESULTS, documents: tuple[Path, ...] = DOCUMENTS) -> None:
-    """The page of each table, that of Table 2 once its rows are there, and the blocks in other documents."""
+    """The page of each table, those of the paper's tables once their rows are there, and the blocks in documents."""
     for folder in table_folders(results):
         write_text(folder / "README.md", page_markdown(read_table(folder), folder))
-    if ablation.complete(results):
-        ablation.write_table2(results)
+    for complete, _, write in PAPER_TABLES.values():
+        if complete(results):
+            write(results)
     for document in documents:
         text = document.read_text(encoding="utf-8")
         if (filled := fill_readme(text, results)) != text:

@@ -1,24 +1,45 @@
-"""Makes completions and skin masks by name: the one place that knows which there are and what each needs."""
+"""Makes completions, skin masks and regressors by name: the one place that knows which there are and their needs."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from torch import Tensor
 
 from ftim.completion import Completion, FtimCompletion, MeanCompletion, MirrorCompletion, TeleaCompletion
 from ftim.completion.weights import SHIPPED, load_weights, weights_path
+from ftim.morphable import MorphableModel
+from ftim.regressors.landmarks import LandmarkRegressor
+from ftim.render.rasterizer import Rasterizer
 from ftim.skin import SkinMask, skin_mask
+from ftim.structures import Face, Fit
 from ftim.uv import UvRenderer
 
 SkinMaskName = Literal["embedded", "bisenet"]
+RegressorName = Literal["landmarks", "deca"]
 REFERENCES: tuple[str, ...] = ("mean", "mirror", "telea")
 """Completions without a network."""
 COMPLETIONS: tuple[str, ...] = (*SHIPPED, *REFERENCES)
 """Names that ``build_completion`` knows: the shipped weights, best first, then the references."""
 DEFAULT_COMPLETION = SHIPPED[0]
+
+
+class Regressor(Protocol):
+    """Fits the head to faces."""
+
+    def __call__(self, face: Face) -> Fit:
+        """Fits of single photographs. The light is a first one, over all visible skin."""
+        ...
+
+    def fit_together(self, face: Face) -> Fit:
+        """Fits of several photographs of one person: the identity is the same in every row."""
+        ...
+
+    def relight(self, face: Face, fit: Fit, skin: Tensor) -> Fit:
+        """The fit with its light measured on ``skin`` (B, 1, S, S) in [0, 1] only."""
+        ...
 
 
 def build_completion(name: str, uv_renderer: UvRenderer, template: Tensor) -> Completion:
@@ -55,3 +76,19 @@ def build_skin_mask(name: SkinMaskName, device: str = "cpu") -> SkinMask:
 
         return partial(bisenet_skin_mask, load_bisenet(device=device))
     raise ValueError(f"there is no skin mask {name!r}; choose embedded or bisenet")
+
+
+def build_regressor(
+    name: RegressorName, model: MorphableModel, rasterizer: Rasterizer, template_albedo: Tensor
+) -> Regressor:
+    """A regressor for the model: ``landmarks`` needs no file, ``deca`` DECA's weights and FLAME, both licensed.
+
+    Raises ``OfficialFileError`` when these are absent or wrong, and ValueError for another name.
+    """
+    if name == "landmarks":
+        return LandmarkRegressor(model, rasterizer, template_albedo)
+    if name == "deca":
+        from ftim.official.deca_regressor import DecaRegressor
+
+        return DecaRegressor.load(model, rasterizer, template_albedo)
+    raise ValueError(f"there is no regressor {name!r}; choose landmarks or deca")

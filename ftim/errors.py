@@ -45,6 +45,18 @@ class ModelFileError(FtimError):
     """A morphable model or weight file has the wrong version, names, or shapes."""
 
 
+class OfficialFileError(FtimError):
+    """A licensed file of a peer's method cannot be used; the message names the file, its licence and the remedy."""
+
+
+class OfficialFilesMissingError(OfficialFileError):
+    """Some of these files are not there; the message lists each one and where it is licensed."""
+
+
+class OfficialLayoutError(OfficialFileError):
+    """Such a file is damaged, is another file, or asks to run code, which never happens."""
+
+
 class OutputError(FtimError):
     """A result cannot be written: full disk or no permission; the message names the file."""
 

@@ -183,7 +183,7 @@ def align(photo: np.ndarray, detection: Detection, size: int = CROP_SIZE, margin
     center_x = round((left + right) / 2 * 1024) / 1024
     center_y = round(((top + bottom) / 2 - CENTER_SHIFT * detection.side) * 1024) / 1024
     offset_x, offset_y = center_x - scale * size / 2, center_y - scale * size / 2
-    image = _resample(photo, offset_x, offset_y, scale, size)
+    image = cut_crop(photo, offset_x, offset_y, scale, size)
     height, width = photo.shape[:2]
     centers = (np.arange(size) + 0.5) * scale
     inside_x = (centers + offset_x >= 0) & (centers + offset_x <= width)
@@ -199,7 +199,7 @@ def align(photo: np.ndarray, detection: Detection, size: int = CROP_SIZE, margin
     )
 
 
-def _resample(photo: np.ndarray, offset_x: float, offset_y: float, scale: float, size: int) -> np.ndarray:
+def cut_crop(photo: np.ndarray, offset_x: float, offset_y: float, scale: float, size: int) -> np.ndarray:
     """(size, size, 3) float32 in [0, 1]: the pixel at i + 0.5 shows the photo at offset + scale * (i + 0.5).
 
     Bicubic; when it shrinks, the kernel is widened to cover the area of the new pixel (Pillow does both).

@@ -11,8 +11,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ftim.build import DEFAULT_COMPLETION, SkinMaskName, build_completion, build_skin_mask
+from ftim.build import (
+    DEFAULT_COMPLETION,
+    Regressor,
+    RegressorName,
+    SkinMaskName,
+    build_completion,
+    build_regressor,
+    build_skin_mask,
+)
 from ftim.completion.base import Completion
+from ftim.completion.own_view import OwnView
 from ftim.face import CROP_SIZE, FaceDetector, align, detect_face
 from ftim.morphable import MorphableModel, load_open_head
 from ftim.morphable.template import load_template_albedo
@@ -71,17 +80,22 @@ class Pipeline:
         size: int,
         texture_size: int,
         skin_mask: SkinMask = skin_mask,
+        regressor: Regressor | None = None,
     ) -> None:
-        """model and template (3, texture_size, texture_size) must be on one device; size is the crop's side."""
+        """model and template (3, texture_size, texture_size) must be on one device; size is the crop's side.
+
+        ``regressor`` fits this model; by default it is the landmark fit.
+        """
         self.model = model
         self.template = template
         self.rasterizer = rasterizer
         self.size = size
         self.skin_mask = skin_mask
         self.detector = FaceDetector()
-        self.regressor = LandmarkRegressor(model, rasterizer, template)
+        self.regressor = regressor or LandmarkRegressor(model, rasterizer, template)
         self.uv = UvRenderer(model, rasterizer, texture_size)
         self.image = ImageRenderer(model, rasterizer)
+        self.own_view = OwnView(self.uv)
 
     @classmethod
     def build(
@@ -90,19 +104,24 @@ class Pipeline:
         size: int = CROP_SIZE,
         texture_size: int = TEXTURE_SIZE,
         skin: SkinMaskName = "embedded",
+        regressor: RegressorName = "landmarks",
     ) -> Self:
         """The embedded default: open head, landmark fit, our template, the default rasteriser, skin by colour.
 
         ``skin="bisenet"`` finds skin with a network instead. Its weights are for non-commercial use; raises
-        ``AssetError`` when you have not fetched them.
+        ``AssetError`` when you have not fetched them. ``regressor="deca"`` fits by DECA on FLAME, whose files are
+        licensed to you (docs/official.md); raises ``OfficialFileError`` when they are missing or wrong.
         """
+        model, template = load_open_head().to(device), load_template_albedo(texture_size).to(device)
+        rasterizer = default_rasterizer()
         return cls(
-            load_open_head().to(device),
-            load_template_albedo(texture_size).to(device),
-            default_rasterizer(),
+            model,
+            template,
+            rasterizer,
             size,
             texture_size,
             build_skin_mask(skin, device),
+            build_regressor(regressor, model, rasterizer, template),
         )
 
     @property
@@ -142,6 +161,11 @@ class Pipeline:
         inside = face.valid if skin is None else face.valid * skin
         return self.image(texture.albedo, fit, face.image, inside)
 
+    @torch.no_grad()
+    def render_own(self, texture: Texture, partial: PartialTexture, fit: Fit, face: Face) -> Rendering:
+        """As ``render`` into the photograph that ``partial`` was taken from: all that was seen is drawn as seen."""
+        return self.image.draw_lit(self.own_view(texture, partial), fit, face.image, face.valid)
+
     def completion(self, name: str) -> Completion:
         """A completion by its name, one of ``ftim.build.COMPLETIONS``. Raises ValueError for another."""
         return build_completion(name, self.uv, self.template)
@@ -158,8 +182,10 @@ class Pipeline:
         fit, skin = self.fit(face)
         partial = self.partial(face, fit, skin)
         with torch.no_grad():
-            texture = self.completion(completion)(partial, fit)
-        rendering = self.render(texture, fit, face)
+            complete = self.completion(completion)
+            texture = complete(partial, fit)
+        own = complete.own_view
+        rendering = self.render_own(texture, partial, fit, face) if own else self.render(texture, fit, face)
         return Reconstruction(pixels, face, fit, skin, partial, texture, rendering)
 
 

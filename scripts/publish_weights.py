@@ -42,7 +42,7 @@ WHAT = {
     "image_to_image": "A plain encoder and decoder in the place of FTIM (no template, no parameters, no symmetric "
     "prior), trained with all six losses: the first row of Table 2.",
 }
-TABLES = (("celeba", "overlay", "CelebA, overlay"), ("frll", "face", "FRLL cross-view, face"),
+TABLES = (("table1", "overlay", "CelebA, overlay"), ("frll", "face", "FRLL cross-view, face"),
           ("frll", "unseen", "FRLL cross-view, unseen skin"))  # fmt: skip
 
 
@@ -87,15 +87,15 @@ def publish(folder: Path, soften: float = 0.0) -> str:
     return name
 
 
-def thinned(rows: list[dict[str, str]]) -> str:
+def thinned(rows: list[dict[str, str]], terms: tuple[str, ...] = TERMS) -> str:
     """CSV of means over ``CHUNK`` steps, each line at its last step."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns()[:-1])
+    writer.writerow(columns(terms)[:-1])
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
         means = []
-        for column in (*TERMS, "gradient", "rate"):
+        for column in (*terms, "gradient", "rate"):
             values = [float(row[column]) for row in part if row[column]]
             means.append(f"{sum(values) / len(values):.6g}" if values else "")
         writer.writerow([part[-1]["step"], *means])

@@ -2,23 +2,27 @@
 
 import json
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import benchmark.methods
 import benchmark.provenance
 import benchmark.run as runner
 from benchmark.evaluate import Evaluation
-from benchmark.methods import Method, build_method, choose_methods, method_names
+from benchmark.methods import Method, build_method, choose_methods, method_names, missing_files
 from benchmark.records import RecordError, Result
-from benchmark.run import BenchmarkConfig, Data, evaluate
+from benchmark.run import BenchmarkConfig, Data, RunError, evaluate
 from ftim.data import Frll, PhotoFile, PhotoSet
 from ftim.data.frll import EXPRESSIONS, VIEWS
 from ftim.errors import DatasetError
+from ftim.pipeline import Pipeline
 from tests.fake_pipeline import FakePipeline, as_pipeline, fake_method, fake_scorer, write_photo
 
 CPU = torch.device("cpu")
@@ -266,27 +270,74 @@ def test_options() -> None:
     assert BenchmarkConfig().chosen_protocol == "overlay"
     assert BenchmarkConfig(dataset="frll").chosen_protocol == "cross-view"
     assert BenchmarkConfig(dataset="frll", protocol="overlay").table_name == "frll-overlay"
+    assert BenchmarkConfig(dataset="celeba").table_name == "table1"
     with pytest.raises(ValueError, match="one photograph a person"):
         _ = BenchmarkConfig(dataset="celeba", protocol="cross-view").chosen_protocol
     assert BenchmarkConfig(limit=5).folder != BenchmarkConfig().folder, "a part never replaces the whole table"
 
 
+def test_another_regressor_has_tables_of_its_own() -> None:
+    usual, other = BenchmarkConfig(dataset="celeba"), BenchmarkConfig(dataset="celeba", regressor="deca")
+    assert other.table_name == "table1-deca"
+    assert BenchmarkConfig(dataset="frll", protocol="overlay", regressor="deca").table_name == "frll-overlay-deca"
+    assert "regressor" not in usual.recorded(), "what is the default leaves results as they were"
+    assert other.recorded() == usual.recorded() | {"regressor": "deca"}
+    with pytest.raises(RunError, match="--table"):
+        BenchmarkConfig(table=2, regressor="deca")
+
+
+def test_the_regressor_is_handed_on(data: Data, monkeypatch) -> None:
+    asked = []
+
+    def build(device: str, **options: str) -> None:
+        asked.append(options)
+        raise DatasetError("enough")
+
+    monkeypatch.setattr(runner, "load_data", lambda config: data)
+    monkeypatch.setattr(Pipeline, "build", build)
+    with pytest.raises(DatasetError, match="enough"):
+        runner.run(BenchmarkConfig(methods="mean", regressor="deca"))
+    assert asked == [{"regressor": "deca"}]
+
+
 def test_methods_are_found() -> None:
     assert {"mean", "mirror", "telea"} <= set(method_names())
-    assert choose_methods("all") == method_names()
+    assert choose_methods("all") == tuple(name for name in method_names() if not missing_files(name))
+    assert choose_methods("none") == ()
     assert choose_methods("telea, mean,mean") == ("telea", "mean")
     for wrong in ("nobody", "", "base"):
         with pytest.raises(ValueError, match="there is no method"):
             choose_methods(wrong)
 
 
-@pytest.mark.parametrize("name", method_names())
-def test_methods_are_methods(name: str) -> None:
-    class Completions(FakePipeline):
-        def completion(self, name: str):
-            return fake_method(self, name, 0).completion  # type: ignore[attr-defined]
+def test_all_leaves_out_methods_that_lack_files(monkeypatch, capsys) -> None:
+    def build(pipeline) -> None:
+        raise DatasetError("theirs.tar is missing")
 
-    method = build_method(name, as_pipeline(Completions()))
+    for name, missing in (("theirs", ["theirs.tar (research only)", "b.npz"]), ("complete", [])):
+        module = ModuleType(f"benchmark.methods.{name}")
+        module.missing = lambda missing=missing: missing  # type: ignore[attr-defined]
+        module.build = build  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(benchmark.methods, "method_names", lambda: ("complete", "mean", "theirs"))
+    assert choose_methods("all") == ("complete", "mean")
+    assert capsys.readouterr().err == "theirs is left out, it lacks theirs.tar (research only), and 1 more\n"
+    assert choose_methods("theirs,mean") == ("theirs", "mean"), "a method that is named is not left out"
+    assert capsys.readouterr().err == ""
+    with pytest.raises(DatasetError, match="is missing"):
+        build_method("theirs", as_pipeline(FakePipeline()))
+
+
+@pytest.fixture(scope="module")
+def real_pipeline() -> Pipeline:
+    return Pipeline.build("cpu")
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_methods_are_methods(name: str, real_pipeline: Pipeline) -> None:
+    if missing := missing_files(name):
+        pytest.skip(f"{name} lacks {missing[0]}")
+    method = build_method(name, real_pipeline)
     assert method.name == name
     assert method.source in ("official", "retrained", "reported", "reference")
 

@@ -24,17 +24,17 @@ def scores(quality: float, likeness: bool = True) -> Scores:
 
 
 def stored(table: str, method: str, quality: float) -> Result:
-    blocks = ("overlay", "face") if table == "celeba" else ("face", "seen", "unseen")
+    blocks = ("overlay", "face") if table == "table1" else ("face", "seen", "unseen")
     rows = tuple(Row(name, None, {b: scores(quality, b in ("overlay", "face")) for b in blocks}, 1.0) for name in "ab")
     about = {"commit": "c", "device": "cpu", "data": {"name": table, "licence": "x", "photos": 2, "sha256": "00"}}
-    protocol = "overlay" if table == "celeba" else "cross-view"
+    protocol = "overlay" if table == "table1" else "cross-view"
     source = "reference" if method == "mirror" else "retrained"
     return Result(table, method, source, protocol, blocks, {"limit": None}, about, {"shared": 0.1, "method": 0.1}, rows)
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    for table in ablation.DATASETS:
+    for table in ablation.TABLES:
         for method, quality in QUALITY.items():
             stored(table, method, quality).write(tmp_path / table / f"{method}.json")
     return tmp_path
@@ -83,7 +83,7 @@ def test_missing_and_different_rows_are_refused(results: Path) -> None:
 def test_readme_block(results: Path) -> None:
     text = "a\n<!-- results:table2 -->\nold\n<!-- /results -->\nb\n"
     assert fill_readme(text, results) == text.replace("old\n", table2_markdown(results))
-    (results / "celeba" / "ftim.json").unlink()
+    (results / "table1" / "ftim.json").unlink()
     assert fill_readme(text, results) == text
 
 

@@ -57,7 +57,7 @@ class BaselineConfig:
 
     def __post_init__(self) -> None:
         if min(self.steps, self.detail_steps, self.warm_batch) < 1 or min(self.warm_steps, self.rising) < 0:
-            raise SettingsError("steps, detail_steps and warm_batch must be at least 1, warm_steps and rising at least 0")
+            raise SettingsError("steps, detail_steps, warm_batch must be at least 1, warm_steps, rising at least 0")
         if not 0 <= self.ema <= 1:
             raise SettingsError(f"ema must lie in [0, 1], got {self.ema}")
 

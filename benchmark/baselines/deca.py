@@ -1,8 +1,8 @@
 """Feng et al. 2021, DECA: the texture model.
 
 Coarse: linear albedo of 50 coefficients and light, regressed from the photograph; photometric, identity and
-regularisation losses. Then, with all of that frozen, the detail stage: a latent of 128 numbers, expression and pose give
-a UV displacement, which changes the normals that the light falls on; photometric, ID-MRF, soft symmetry and
+regularisation losses. Then, with all of that frozen, the detail stage: a latent of 128 numbers, expression and pose
+give a UV displacement, which changes the normals that the light falls on; photometric, ID-MRF, soft symmetry and
 regularisation losses. Weights of terms as published: photometric 2, identity 0.2, albedo 1e-4 a squared coefficient;
 detail 2, ID-MRF 0.05, symmetry and regularisation 0.005, here a millimetre.
 """
@@ -102,4 +102,6 @@ class Deca(Baseline):
     def _displacement(self, inputs: Inputs) -> Tensor:
         latent = self.to_latent(self.detail_encoder(inputs))
         small = self.detail_decoder(torch.cat([latent, fit_parameters(inputs.fit)], 1))
-        return enlarge(REACH * torch.tanh(small / REACH * MILLIMETRE), inputs.partial.color.shape[-1] // small.shape[-1])
+        return enlarge(
+            REACH * torch.tanh(small / REACH * MILLIMETRE), inputs.partial.color.shape[-1] // small.shape[-1]
+        )

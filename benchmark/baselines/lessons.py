@@ -69,7 +69,8 @@ def warm_pictures(
         example = case.unpack()[index]
         with torch.no_grad():
             albedo = complete(example.partial, example.fit).albedo.clamp(0, 1)
-            for side, (texture, photo) in enumerate([(albedo, example.photo), (albedo.flip(-1), example.photo.flip(-1))]):
+            pairs = [(albedo, example.photo), (albedo.flip(-1), example.photo.flip(-1))]
+            for side, (texture, photo) in enumerate(pairs):
                 coefficients[side].append(basis.project(texture, len(basis.components)))
                 embeddings[side].append(face_embedding(facenet, photo))
     tensors = {

@@ -48,6 +48,8 @@ class Tran(Baseline):
 
     name = "tran"
     coefficients = 80
+    _position: Tensor
+    _edges: Tensor
 
     def __init__(self, basis: AlbedoBasis, model: MorphableModel) -> None:
         super().__init__(basis)
@@ -85,10 +87,10 @@ class Tran(Baseline):
         smooth_albedo = lesson.draw(replace(full, albedo=proxy.clamp_min(0)))
         smooth_shape = lesson.draw(replace(full, offsets=None))
         photo, partial = lesson.example.photo, lesson.example.partial
+        one_sided = [photometric_loss(item.image, photo, item.mask).mean() for item in (smooth_albedo, smooth_shape)]
         return {
             "photometric": photometric_loss(drawn.image, photo, drawn.mask).mean(),
-            "proxies": W_PROXY
-            * sum(photometric_loss(item.image, photo, item.mask).mean() for item in (smooth_albedo, smooth_shape)),
+            "proxies": W_PROXY * (one_sided[0] + one_sided[1]),
             "identity": W_IDENTITY * lesson.identity(drawn),
             "symmetry": W_SYMMETRY * asymmetry(full.albedo).mean(),
             "constancy": W_CONSTANCY * constancy(full.albedo, partial.color, partial.visibility).mean(),
@@ -110,5 +112,3 @@ class Tran(Baseline):
         field = REACH * torch.tanh(self.shape_residual(self.to_shape(features)) * MILLIMETRE / REACH)
         grid = (self._position * 2 - 1).expand(len(field), 1, -1, -1)
         return F.grid_sample(field, grid, mode="bilinear", padding_mode="border", align_corners=False)[:, :, 0].mT
-
-

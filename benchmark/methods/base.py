@@ -57,6 +57,8 @@ class CompletionMethod:
     source: Source
     completion: Completion
     pipeline: Pipeline
+    own_view: bool = False
+    """Draw the photograph's own view with all seen skin (docs/paper.md, S29)."""
 
     def complete(self, partial: PartialTexture, fit: Fit) -> Texture:
         """See ``Completion``."""
@@ -64,7 +66,10 @@ class CompletionMethod:
 
     def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Rendering:
         """Completed and drawn as ``Pipeline.reconstruct`` does: over hair and glasses as well."""
-        return self.pipeline.render(self.complete(partial, fit), fit, face)
+        texture = self.complete(partial, fit)
+        if self.own_view:
+            return self.pipeline.render_own(texture, partial, fit, face)
+        return self.pipeline.render(texture, fit, face)
 
     def transfer(
         self, face: Face, fit: Fit, partial: PartialTexture, inputs: list[int], outputs: list[int]

@@ -8,4 +8,5 @@ from ftim.pipeline import Pipeline
 
 def build(pipeline: Pipeline) -> Method:
     """The method on the pipeline's head and template."""
-    return CompletionMethod("ftim", "retrained", pipeline.completion("ftim"), pipeline)
+    completion = pipeline.completion("ftim")
+    return CompletionMethod("ftim", "retrained", completion, pipeline, completion.own_view)

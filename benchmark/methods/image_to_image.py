@@ -8,4 +8,5 @@ from ftim.pipeline import Pipeline
 
 def build(pipeline: Pipeline) -> Method:
     """The method on the pipeline's head and template."""
-    return CompletionMethod("image_to_image", "retrained", pipeline.completion("image_to_image"), pipeline)
+    completion = pipeline.completion("image_to_image")
+    return CompletionMethod("image_to_image", "retrained", completion, pipeline, completion.own_view)

@@ -22,6 +22,8 @@ class Completion(Protocol):
 
     name: str
     """Short, lower case: how the benchmark and the command line call the method."""
+    own_view: bool
+    """Whether the photograph's own view shows all seen skin as it was photographed (``OwnView``)."""
 
     def __call__(self, partial: PartialTexture, fit: Fit) -> Texture: ...
 

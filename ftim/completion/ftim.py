@@ -68,6 +68,7 @@ class FtimCompletion:
         if template.shape[-1] % settings.size:
             raise ValueError(f"the texture's side must be a multiple of {settings.size}, got {template.shape[-1]}")
         self.name = name
+        self.own_view = settings.keep_seen
         self.uv_renderer = uv_renderer
         self.template = template
         self.network = network

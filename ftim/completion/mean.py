@@ -13,6 +13,7 @@ class MeanCompletion:
     """The template albedo everywhere; nothing of the photograph but the light that was fitted to it."""
 
     name = "mean"
+    own_view = False
 
     def __init__(self, uv_renderer: UvRenderer, template: Tensor) -> None:
         """Args: ``template`` (3, T, T) albedo at the side of ``uv_renderer``."""

@@ -32,6 +32,7 @@ class MirrorCompletion:
     """
 
     name = "mirror"
+    own_view = False
 
     def __init__(
         self,

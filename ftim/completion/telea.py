@@ -38,6 +38,7 @@ class TeleaCompletion:
     """
 
     name = "telea"
+    own_view = False
 
     def __init__(
         self,

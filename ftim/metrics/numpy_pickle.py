@@ -16,7 +16,7 @@ _ALLOWED = {("numpy", "ndarray"), ("numpy", "dtype")} | {
 }
 
 
-class _NumpyUnpickler(pickle.Unpickler):
+class NumpyUnpickler(pickle.Unpickler):
     """Looks up only the four names that arrays are rebuilt with; a pickle could otherwise run any code."""
 
     def find_class(self, module: str, name: str) -> Any:
@@ -34,7 +34,7 @@ def read_numpy_pickle(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            return _NumpyUnpickler(file).load()
+            return NumpyUnpickler(file).load()
     except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
         raise AssetHashError(
             f"{path} is not a pickle of numpy arrays: {error}. Delete it to fetch it again."

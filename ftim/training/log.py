@@ -20,9 +20,7 @@ SMOOTH = 50
 class TrainingLog:
     """``log.csv`` and ``log.png`` of a run's folder."""
 
-    def __init__(
-        self, folder: Path, done: int, tensorboard: bool = False, terms: tuple[str, ...] = TERMS
-    ) -> None:
+    def __init__(self, folder: Path, done: int, tensorboard: bool = False, terms: tuple[str, ...] = TERMS) -> None:
         """Keeps the lines of the first ``done`` steps, drops later ones: they will be made again."""
         self.terms = terms
         self.path = folder / "log.csv"

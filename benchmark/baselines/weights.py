@@ -1,0 +1,85 @@
+"""Weights on disk: float16 safetensors that name the albedo basis they belong to. Loading is strict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from benchmark.baselines.appearance import HeadPainter
+from benchmark.baselines.basis import BASIS_PATH, load_basis
+from benchmark.baselines.build import build_baseline
+from benchmark.baselines.model import Baseline
+from ftim.assets import sha256_of
+from ftim.errors import ModelFileError
+from ftim.outputs import whole_file
+
+VERSION = 1
+FOLDER = BASIS_PATH.parent
+
+
+@dataclass(frozen=True)
+class LoadedBaseline:
+    """A baseline ready for use, and what it is."""
+
+    model: Baseline
+    """Frozen, in evaluation mode, in float32."""
+    training: dict[str, Any]
+    """What its training recorded."""
+
+
+def baseline_path(name: str) -> Path:
+    """Of weights that ship; the model card lies beside it as ``<name>.md``."""
+    return FOLDER / f"{name}.safetensors"
+
+
+def save_baseline(path: Path, state: Mapping[str, Tensor], training: dict[str, Any]) -> None:
+    """Write in half precision, through a temporary name. The same weights and record give the same bytes."""
+    halves = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in state.items()}
+    about = {"version": VERSION, "training": training}
+    with whole_file(path) as temporary:
+        # One entry only: safetensors writes several in an order that changes from run to run.
+        save_file(halves, str(temporary), metadata={"about": json.dumps(about, sort_keys=True)})
+
+
+def load_baseline(path: Path, painter: HeadPainter, basis_path: Path = BASIS_PATH) -> LoadedBaseline:
+    """Read weights of ``save_baseline``.
+
+    Raises ``ModelFileError`` when the file or its basis is missing, damaged, of another version, of another basis, or
+    does not hold exactly the tensors of its method, all finite.
+    """
+    remedy = "Take it from the repository again, or train it: python benchmark/train_baseline.py"
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            about = json.loads((file.metadata() or {})["about"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        version, training = about["version"], dict(about["training"])
+        name, basis_hash = str(training["name"]), training["basis"]
+    except Exception as error:  # safetensors raises its own error, OSError, KeyError, TypeError, ValueError
+        raise ModelFileError(f"{path} cannot be read as weights of a baseline: {error}. {remedy}") from error
+    if version != VERSION:
+        raise ModelFileError(f"{path} is version {version}, this code reads {VERSION}. {remedy}")
+    basis = load_basis(basis_path)
+    if basis_hash != sha256_of(basis_path):
+        raise ModelFileError(f"{path} belongs to another albedo basis than {basis_path}. {remedy}")
+    with torch.random.fork_rng(devices=[]):
+        model = build_baseline(name, basis, painter)
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in tensors.items()}
+    wrong = sorted(key for key in {*expected, *found} if expected.get(key) != found.get(key))
+    if wrong:
+        raise ModelFileError(
+            f"{path} does not hold the networks of {name}: {', '.join(wrong[:4])} missing, unknown or of another "
+            f"shape. {remedy}"
+        )
+    if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
+        raise ModelFileError(f"{path} holds weights that are not finite. {remedy}")
+    model.load_state_dict({key: value.float() for key, value in tensors.items()})
+    return LoadedBaseline(model.eval().requires_grad_(False), training)

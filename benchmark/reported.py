@@ -44,11 +44,15 @@ _OFFICIAL = (
 REASONS: dict[str, str] = {
     "deca": "Only its texture model is kept: a misplaced or misshapen head, which its own encoder can give, costs "
     "nothing here, and its smooth albedo of 50 coefficients is the open head's, drawn on the face alone.",
-    "chen": "Only its texture model is kept: its detail network starts from what the shared fit unwraps.",
-    "deng": "Only its texture model is kept: its linear albedo is the open head's, of fewer people than BFM's.",
-    "tran": "Only its texture model is kept: the shape, which it learns together with the texture, is given here.",
-    "ftim": "Our network corrects the mirrored face and keeps what the camera saw, so that the overlay on its own "
-    "input is close to a copy; the paper's decodes the whole map from a latent, learnt from FaceScape on FLAME.",
+    "chen": "Only its texture model is kept: its detail network sees what the shared, well placed fit unwraps from the "
+    "very photograph that it is compared with.",
+    "deng": "Only its texture model is kept, on a well placed head; its encoder starts from the embedding of the very "
+    "network that measures likeness.",
+    "tran": "Only its texture model is kept: pose and coarse shape are the shared fit's, and its decoders start from "
+    "textures that FTIM completed.",
+    "ftim": "Our network corrects the mirrored face, and in the photograph's own view all seen skin is drawn as it was "
+    "seen (docs/paper.md, S29), so that the overlay is close to a copy; the paper's decodes the whole map from a "
+    "latent, learnt from FaceScape on FLAME.",
 }
 """By method, what is its own; ``COMMON_REASONS`` hold besides. A method that is not here has the authors' weights."""
 

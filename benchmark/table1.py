@@ -21,8 +21,17 @@ BASELINES: tuple[str, ...] = ("deca", "chen", "deng", "tran")
 """In the paper's order."""
 ROWS: tuple[str, ...] = (*BASELINES, OURS)
 """Without which there is no page."""
+OURS_TOO = "ftim_texture"
+"""Ours without its own view (docs/paper.md, S29): stands in our row, is no rival of ours."""
 REFERENCES: tuple[str, ...] = ("mean", "mirror", "telea")
-DISPLAY = {"deca": "DECA", "chen": "Chen", "deng": "Deng", "tran": "Tran", OURS: "Ours"}
+DISPLAY = {
+    OURS_TOO: "Ours, texture alone",
+    "deca": "DECA",
+    "chen": "Chen",
+    "deng": "Deng",
+    "tran": "Tran",
+    OURS: "Ours",
+}
 METRICS: tuple[str, ...] = ("l1", "psnr", "ssim", "cosine", "lpips")
 """The paper's four in its order, and LPIPS."""
 BLOCKS = (
@@ -38,11 +47,15 @@ _HIGHER = {metric: HEADINGS[metric].endswith("↑") for metric in METRICS}
 
 def row_of(method: str) -> str:
     """The paper's row that a method stands in (``deca_official`` in that of ``deca``), or the method itself."""
+    if method == OURS_TOO:
+        return OURS
     return next((name for name in BASELINES if method == name or method.startswith(f"{name}_")), method)
 
 
 def display_name(method: str) -> str:
     """What tables and figures call a method."""
+    if method in DISPLAY:
+        return DISPLAY[method]
     row = row_of(method)
     return DISPLAY.get(row, method) + method.removeprefix(row).replace("_", " ") if row in DISPLAY else method
 
@@ -136,7 +149,7 @@ def gaps(found: dict[str, Result]) -> str:
     """A sentence a row: how far its overlay scores are from the paper's, and why."""
     sentences = []
     for name, result in found.items():
-        if (reported := TABLE_1.get(row_of(name))) is not None:
+        if name != OURS_TOO and (reported := TABLE_1.get(row_of(name))) is not None:
             sentences.append(gap_sentence(display_name(name), name, result.summary["overlay"].mean, reported))
     return "\n".join(sentences)
 
@@ -148,6 +161,7 @@ def verdict(found: dict[str, Result], block: str, title: str) -> str:
     """
     printed = {name: _rounded(result.summary[block].mean_all) for name, result in found.items()}
     ours = printed.pop(OURS)
+    printed.pop(OURS_TOO, None)
     metrics = [metric for metric in METRICS if ours[metric] is not None]
     behind = {name: _better(scores, ours, metrics) for name, scores in printed.items()}
     counts = []

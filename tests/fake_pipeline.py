@@ -86,6 +86,7 @@ class Shift:
 
     def __init__(self, name: str, amount: float, fails_on: float | None = None) -> None:
         self.name = name
+        self.own_view = False
         self.amount = amount
         self.fails_on = fails_on
         """A mean colour of the seen half at which it raises; NaN colours are returned for amount NaN."""

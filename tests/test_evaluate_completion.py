@@ -258,6 +258,7 @@ class Holed:
     """A completion that leaves ten texels of the hidden part of the head black."""
 
     name = "holed"
+    own_view = False
 
     def __call__(self, partial: PartialTexture, fit: Fit) -> Texture:
         albedo = torch.full_like(partial.color, 0.5).flatten(2)
@@ -271,6 +272,7 @@ class Flickering:
     """A completion that finds the albedo where it was seen, and makes up another each time elsewhere."""
 
     name = "flickering"
+    own_view = False
 
     def __init__(self) -> None:
         self.calls = 0

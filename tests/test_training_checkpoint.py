@@ -18,7 +18,7 @@ from ftim.errors import OutputError, TrainingError
 from ftim.losses import LossTerms
 from ftim.training import preview
 from ftim.training.checkpoint import Checkpoint
-from ftim.training.log import COLUMNS, TERMS, TrainingLog, draw_log, loss_values, read_log
+from ftim.training.log import TERMS, TrainingLog, columns, draw_log, loss_values, read_log
 from ftim.training.preview import preview_sheet, write_sheet
 from tests.tiny_training import FORM, SIDE, image_renderer, renderer, template, tiny_network, triplet
 
@@ -130,7 +130,7 @@ def filled(folder: Path, steps: int) -> TrainingLog:
 
 def test_a_line_a_step(tmp_path: Path) -> None:
     rows = read_log(filled(tmp_path, 3).path)
-    assert [row["step"] for row in rows] == ["1", "2", "3"] and tuple(rows[0]) == COLUMNS
+    assert [row["step"] for row in rows] == ["1", "2", "3"] and tuple(rows[0]) == columns()
     assert float(rows[0]["total"]) == pytest.approx(1 / 3, rel=1e-8)
     assert rows[0]["identity"] == "", "a loss of weight 0 has no number"
 

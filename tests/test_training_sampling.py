@@ -193,6 +193,7 @@ class Fixed:
     """A completion that gives these albedos, whatever was seen; texture as well."""
 
     name = "fixed"
+    own_view = False
 
     def __init__(self, albedo: Tensor, texture: Tensor | None = None) -> None:
         self.albedo = albedo

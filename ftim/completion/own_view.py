@@ -16,8 +16,8 @@ BLEND = 1 / 128
 class OwnView:
     """View-dependent texture (Debevec et al. 1996) for the one camera that took the photograph.
 
-    Where a fit is off by a millimetre, skin seen under a steep angle is a smear from elsewhere, and a completion may give
-    it up. From where it was photographed it is no smear: there every seen texel shows what the camera saw.
+    Where a fit is off by a millimetre, skin seen under a steep angle is a smear from elsewhere, and a completion may
+    give it up. From where it was photographed it is no smear: there every seen texel shows what the camera saw.
     """
 
     def __init__(self, uv_renderer: UvRenderer) -> None:

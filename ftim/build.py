@@ -29,6 +29,8 @@ DEFAULT_COMPLETION = SHIPPED[0]
 class Regressor(Protocol):
     """Fits the head to faces."""
 
+    name: str
+
     def __call__(self, face: Face) -> Fit:
         """Fits of single photographs. The light is a first one, over all visible skin."""
         ...

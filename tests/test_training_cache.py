@@ -114,8 +114,9 @@ def test_only_a_photograph_without_a_face_may_be_left_out() -> None:
 class CachePipeline(FakePipeline):
     """The fake one, with the sizes that a key depends on."""
 
-    def __init__(self, size: int = SIDE, texture_size: int = SIDE) -> None:
+    def __init__(self, size: int = SIDE, texture_size: int = SIDE, regressor: str = "landmarks") -> None:
         super().__init__()
+        self.regressor = SimpleNamespace(name=regressor)
         self.size = size
         self.uv = SimpleNamespace(size=texture_size)
 
@@ -238,10 +239,10 @@ def test_stale_entries_are_made_again(tmp_path: Path, three: tuple[TrainingCase,
 
 
 def test_the_key_is_of_all_that_an_entry_depends_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def key(size: int = SIDE, texture_size: int = SIDE) -> str:
-        return cache_key(cast(Pipeline, CachePipeline(size, texture_size)))
+    def key(size: int = SIDE, texture_size: int = SIDE, regressor: str = "landmarks") -> str:
+        return cache_key(cast(Pipeline, CachePipeline(size, texture_size, regressor)))
 
-    keys = [key(), key(2 * SIDE), key(SIDE, 2 * SIDE)]
+    keys = [key(), key(2 * SIDE), key(SIDE, 2 * SIDE), key(regressor="deca")]
     for name in ("OPEN_HEAD_PATH", "TEMPLATE_PATH"):
         with monkeypatch.context() as changed:
             (tmp_path / name).write_text("another")
@@ -250,7 +251,7 @@ def test_the_key_is_of_all_that_an_entry_depends_on(tmp_path: Path, monkeypatch:
     with monkeypatch.context() as changed:
         changed.setattr("ftim.training.cache.CACHE_VERSION", 99)
         keys.append(key())
-    assert len(set(keys)) == 6 and key() == keys[0]
+    assert len(set(keys)) == 7 and key() == keys[0]
 
 
 def test_no_flipped_bit_goes_unnoticed(tmp_path: Path) -> None:

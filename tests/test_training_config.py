@@ -19,6 +19,7 @@ from ftim.training.config import Preset, TrainingConfig
 
 OTHER: dict[str, Any] = {
     "preset": "image_to_image",
+    "regressor": "deca",
     "steps": 7,
     "seed": 1,
     "learning_rate": 1e-5,

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ class SpherePipeline:
     image = image_renderer()
     model = head()
     template = template()
+    regressor = SimpleNamespace(name="landmarks")
 
     def face(self, photo: np.ndarray) -> Face:
         if photo.mean() < 5:

@@ -52,6 +52,8 @@ class DecaRegressorSettings:
 class DecaRegressor:
     """As ``ftim.regressors.landmarks.LandmarkRegressor``: the same calls, the same kind of ``Fit``."""
 
+    name = "deca"
+
     def __init__(
         self,
         model: MorphableModel,

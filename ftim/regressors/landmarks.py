@@ -27,6 +27,8 @@ class RegressorSettings:
 class LandmarkRegressor:
     """Fits a morphable model to faces; deterministic, and a batch gives what its faces give one by one."""
 
+    name = "landmarks"
+
     def __init__(
         self,
         model: MorphableModel,

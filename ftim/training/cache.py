@@ -160,6 +160,8 @@ def cache_key(pipeline: Pipeline) -> str:
         "head": sha256_of(OPEN_HEAD_PATH),
         "template": sha256_of(TEMPLATE_PATH),
     }
+    if pipeline.regressor.name != "landmarks":
+        about["regressor"] = pipeline.regressor.name
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ftim.build import RegressorName
 from ftim.completion.settings import FULL, IMAGE_TO_IMAGE, PAPER, FtimSettings
 from ftim.errors import SettingsError
 from ftim.losses.weights import LossWeights
@@ -54,6 +55,8 @@ class TrainingConfig:
     """Share of structural dissimilarity in the photometric loss; 0 leaves the mean absolute difference alone (S8)."""
     sources: tuple[Source, ...] = ("frll", "webmorph", "portraits")
     """Photographs; frll has the triplets."""
+    regressor: RegressorName = "landmarks"
+    """What fits the head: landmarks, or deca (the paper's), for which you need DECA's files: docs/official.md."""
     bfloat16: bool = True
     """Convolutions in bfloat16 (autocast); everything else in float32."""
 

@@ -43,7 +43,7 @@ def train(config: TrainingConfig, quiet: bool = False) -> Trainer:
     device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
     data = load_training_data(config.sources, config.data)
     # Crops are cut and fitted on the CPU, so that a cache is the same wherever it was made.
-    pipeline = Pipeline.build(texture_size=config.form.size)
+    pipeline = Pipeline.build(texture_size=config.form.size, regressor=config.regressor)
     cache = ExampleCache(config.cache, pipeline)
     skipped = cache.prepare(data.cases, quiet)
     triplets = [cache.read(case) for case in data.triplets if case.name not in skipped]

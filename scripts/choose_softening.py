@@ -1,11 +1,11 @@
 """How far the gains of detail are lowered after training, measured cross-view on training people.
 
-    FTIM_DATA=... python scripts/choose_softening.py runs/train/ftim     # writes results/softening.json
+    FTIM_DATA=... python scripts/choose_softening.py runs/train2/ftim     # writes results/softening.json
 
 L_mrf asks for detail. Detail from the other half of the face that lies a texel beside its place costs PSNR and SSIM
 more than it brings in LPIPS, and maps larger than the network's own add more of it. So the logits of the gains are
 lowered: by the largest of ``AMOUNTS`` at which unseen skin still has a lower LPIPS than mirroring gives (docs/paper.md,
-S28).
+S28). Then those of seen skin: by the largest of ``SEEN_AMOUNTS`` at which the whole face has a lower one (S30).
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ from ftim.pipeline import Pipeline
 from ftim.training.checkpoint import Checkpoint
 from scripts.publish_weights import softened
 
-AMOUNTS = (0.0, 0.5, 0.8, 1.0, 1.3)
+AMOUNTS = (0.0, 0.5, 1.0, 1.5)
+SEEN_AMOUNTS = (0.0, 1.0, 2.0, 3.0)
 SAMPLE = slice(3, 60, 8)
 """Of the training people, eight."""
 METRICS = ("psnr", "ssim", "lpips")
@@ -56,15 +57,21 @@ class Config:
     json: Path = Path("results/softening.json")
 
 
-def name_of(amount: float) -> str:
+def name_of(amount: float, seen: float = 0.0) -> str:
     """Of a method."""
-    return f"softened-{amount:g}"
+    return f"softened-{amount:g}-{seen:g}"
 
 
 def choose(scores: dict[str, dict[str, float]]) -> float:
     """The largest amount that keeps LPIPS below that of ``mirror``; 0 when none does."""
     good = [amount for amount in AMOUNTS if scores[name_of(amount)]["lpips"] < scores["mirror"]["lpips"]]
     return max(good, default=0.0)
+
+
+def choose_seen(scores: dict[str, dict[str, float]], amount: float) -> float:
+    """The same for seen skin, whose scores are those of the whole face."""
+    least = scores["mirror"]["lpips"]
+    return max((seen for seen in SEEN_AMOUNTS if scores[name_of(amount, seen)]["lpips"] < least), default=0.0)
 
 
 def run(config: Config) -> dict[str, Any]:
@@ -74,19 +81,28 @@ def run(config: Config) -> dict[str, Any]:
     pipeline = Pipeline.build()
     scorer = Scorer.build(torch.device("cpu"))
     checkpoint = Checkpoint.read(config.run / "checkpoint.pt")
-    methods: list[Method] = [build_method(name, pipeline) for name in ("mean", "mirror")]
-    for amount in AMOUNTS:
-        method = averaged(replace(checkpoint, average=softened(checkpoint.average, amount)), pipeline)
-        methods.append(replace(method, name=name_of(amount)))
     protocol = CrossViewProtocol(frll, people, pipeline, scorer, config.limit)
-    with tempfile.TemporaryDirectory() as folder:
-        logs = {m.name: WorkLog(Path(folder) / f"{m.name}.jsonl", {"method": m.name}, False) for m in methods}
-        Evaluation(pipeline, protocol, scorer, methods, logs, None, 1).run()
-        scores = {name: means(log) for name, log in logs.items()}
+
+    def measure(names: tuple[str, ...], pairs: list[tuple[float, float]]) -> dict[str, WorkLog]:
+        methods: list[Method] = [build_method(name, pipeline) for name in names]
+        for amount, seen in pairs:
+            changed = replace(checkpoint, average=softened(checkpoint.average, amount, seen))
+            methods.append(replace(averaged(changed, pipeline), name=name_of(amount, seen)))
+        with tempfile.TemporaryDirectory() as folder:
+            logs = {m.name: WorkLog(Path(folder) / f"{m.name}.jsonl", {"method": m.name}, False) for m in methods}
+            Evaluation(pipeline, protocol, scorer, methods, logs, None, 1).run()
+        return logs
+
+    logs = measure(("mean", "mirror"), [(amount, 0.0) for amount in AMOUNTS])
+    chosen = choose({name: means(log, "unseen") for name, log in logs.items()})
+    logs |= measure((), [(chosen, seen) for seen in SEEN_AMOUNTS if seen])
+    unseen, face = ({name: means(log, block) for name, log in logs.items()} for block in ("unseen", "face"))
     report = {
         "people": list(people),
-        "unseen skin": scores,
-        "chosen": choose(scores),
+        "unseen skin": unseen,
+        "face": face,
+        "chosen": chosen,
+        "chosen for seen skin": choose_seen(face, chosen),
         "provenance": provenance(torch.device("cpu")),
     }
     with whole_file(config.json) as temporary:
@@ -94,9 +110,9 @@ def run(config: Config) -> dict[str, Any]:
     return report
 
 
-def means(log: WorkLog) -> dict[str, float]:
-    """Of unseen skin, over all pairs that have some."""
-    found = [row.scores["unseen"] for row in log.rows.values() if "unseen" in row.scores]
+def means(log: WorkLog, block: str) -> dict[str, float]:
+    """Of a block, over all pairs that have it."""
+    found = [row.scores[block] for row in log.rows.values() if block in row.scores]
     return {metric: round(fmean(getattr(scores, metric) for scores in found), 4) for metric in METRICS}
 
 
@@ -107,9 +123,11 @@ def main() -> None:
         report = run(config)
     except FtimError as error:
         sys.exit(f"error: {error}")
-    for name, scores in report["unseen skin"].items():
-        print(f"{name:16}" + "".join(f"{metric} {value:8.4f}   " for metric, value in scores.items()))
-    print(f"chosen: {report['chosen']:g}; written to {config.json}")
+    for block in ("unseen skin", "face"):
+        print(block)
+        for name, scores in report[block].items():
+            print(f"  {name:16}" + "".join(f"{metric} {value:8.4f}   " for metric, value in scores.items()))
+    print(f"chosen: {report['chosen']:g}, {report['chosen for seen skin']:g}; written to {config.json}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Turn a finished run into weights that ship: half precision, a model card, and its training curve.
 
-    python scripts/publish_weights.py runs/train/* --soften 1
+    python scripts/publish_weights.py runs/train/* --soften 1 --soften-seen 2
     python scripts/publish_weights.py --cards      # the cards anew, after the benchmark has made new results
 
 The averaged weights of ``checkpoint.pt`` go to ftim/completion/data/<preset>.safetensors, the card beside them, the
@@ -54,21 +54,28 @@ class Config:
     """Folders of finished runs."""
     soften: float = 0.0
     """Taken from the logits of the gains of detail, where a form has them (docs/paper.md, S28)."""
+    soften_seen: float = 0.0
+    """The same of seen skin's (docs/paper.md, S30)."""
     cards: bool = False
     """Only write the cards of the shipped weights anew."""
 
 
-def softened(state: dict[str, Tensor], amount: float) -> dict[str, Tensor]:
-    """The weights with the gains of the bands of detail lowered, by their logits; the last gain is of no band."""
+def softened(state: dict[str, Tensor], amount: float, seen: float = 0.0) -> dict[str, Tensor]:
+    """The weights with the gains of the bands of detail lowered, by their logits.
+
+    ``amount`` is for the bands behind seen skin, ``seen`` for those of seen skin, where a form has them; the gain
+    between them is of no band.
+    """
     bias = state.get("to_gains.bias")
-    if bias is None or not amount:
+    if bias is None or not (amount or seen):
         return state
-    less = bias.new_full(bias.shape, amount)
-    less[len(BAND_RADII) :] = 0
+    less = bias.new_zeros(bias.shape)
+    less[: len(BAND_RADII)] = amount
+    less[len(BAND_RADII) + 1 :] = seen
     return state | {"to_gains.bias": bias - less}
 
 
-def publish(folder: Path, soften: float = 0.0) -> str:
+def publish(folder: Path, soften: float = 0.0, soften_seen: float = 0.0) -> str:
     """Weights and curve of one run; its name. Raises ``TrainingError`` for a run that is not finished."""
     checkpoint = Checkpoint.read(folder / "checkpoint.pt")
     about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -79,7 +86,9 @@ def publish(folder: Path, soften: float = 0.0) -> str:
     training = about | {"minutes": round(checkpoint.seconds / 60, 1), "commit": about.get("commit", commit())}
     if settings.network.gains:
         training["softened"] = soften
-    save_weights(weights_path(name), softened(checkpoint.average, soften), settings, training)
+    if settings.correct_seen:
+        training["softened seen"] = soften_seen
+    save_weights(weights_path(name), softened(checkpoint.average, soften, soften_seen), settings, training)
     rows = read_log(folder / "log.csv")
     draw_log(rows, RESULTS / "figures" / f"training_{name}.png")
     with whole_file(RESULTS / "training" / f"{name}.csv") as temporary:
@@ -120,7 +129,8 @@ def card(name: str) -> str:
 |---|---|
 | file | `{path.name}`, {size}, sha256 `{sha256_of(path)}` |
 | form | {form} |
-| steps, seed | {training["steps"]} of three pictures each in {training["minutes"]} minutes, seed {training["seed"]} |
+| steps, seed | {before(training)}{training["steps"]} of three pictures each, {training["minutes"]} minutes, \
+seed {training["seed"]} |
 | losses | {losses}; structural share {training["structure"]:g} of the photometric loss |
 | code | commit {training["commit"]} |
 | weights averaged over | the last {1 / (1 - training["ema"]):.0f} steps or so (EMA {training["ema"]}) |
@@ -158,11 +168,19 @@ Licence of the weights: CC BY 4.0, as the FRLL and webmorph photographs ask, wit
 """
 
 
+def before(training: dict[str, Any]) -> str:
+    """The steps of the run that this one started from."""
+    if "steps before" not in training:
+        return ""
+    return f"{training['steps before']} of another run, whose curve ends in `_first`, and from there "
+
+
 def softening(training: dict[str, Any]) -> str:
     """What was done to the gains after training."""
     if "softened" not in training:
         return "none in this form"
-    return f"logits lowered by {training['softened']:g} after training; how that was chosen: docs/paper.md, S28"
+    seen = f", those of seen skin by {training['softened seen']:g}" if "softened seen" in training else ""
+    return f"logits lowered by {training['softened']:g}{seen}, after training; how chosen: docs/paper.md, S28 and S30"
 
 
 def scores(name: str) -> str:
@@ -187,7 +205,7 @@ def main() -> None:
     config = tyro.cli(Config, description=__doc__)
     try:
         for folder in config.runs:
-            print(f"published {publish(folder, config.soften)}")
+            print(f"published {publish(folder, config.soften, config.soften_seen)}")
         for name in SHIPPED:
             with whole_file(weights_path(name).with_suffix(".md")) as temporary:
                 temporary.write_text(card(name), encoding="utf-8")

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ftim.completion.bands import finest_detail, shrink_seen
+from ftim.completion.bands import finest_detail, shrink_seen, split_bands
 from ftim.completion.fill import region_atlas, region_groups
 from ftim.completion.ftim import (
     CORRECTION_RANGE,
@@ -22,6 +22,7 @@ from ftim.completion.ftim import (
     corrected,
     doubts,
     fit_parameters,
+    seen_correction,
 )
 from ftim.completion.layers import AlbedoLayers, build_layers, layers_one_by_one
 from ftim.completion.network import PARAMETERS, Decoded
@@ -32,7 +33,9 @@ from ftim.uv import UvRenderer
 from tests.test_completion import SIZE, fit, head, person, photograph, renderer, template, views
 from tests.tiny_training import WIDTHS, tiny_network
 
-FORMS = {"full": FULL, "paper": PAPER, "image_to_image": IMAGE_TO_IMAGE}
+SEEN_STAYS = replace(FULL, correct_seen=False)
+"""Ours without S30."""
+FORMS = {"full": SEEN_STAYS, "corrected": FULL, "paper": PAPER, "image_to_image": IMAGE_TO_IMAGE}
 KEEPERS = ("full", "image_to_image")
 SCALES = (1, 2)
 
@@ -209,6 +212,36 @@ def test_correction_of_a_plain_albedo_is_the_formula() -> None:
     assert torch.equal(
         corrected(layers_of(plain, alpha), torch.zeros_like(doubt), Decoded(free, gains, field)).keep, alpha
     )
+
+
+def test_correction_of_seen_skin_is_the_formula() -> None:
+    """Plain skin changes by the bounded field alone; a network that says nothing keeps 95 % of each band."""
+    plain = torch.tensor([0.5, 0.4, 0.3])[None, :, None, None].expand(2, 3, 32, 32)
+    field, gains, free = torch.randn(2, 6, 32, 32), torch.randn(2, 7, 32, 32), torch.zeros(2, 3, 32, 32)
+    change, finest = seen_correction(plain, Decoded(free, gains, field))
+    factor = (CORRECTION_RANGE * (field[:, 3:] / CORRECTION_RANGE).tanh()).exp()
+    assert torch.allclose(change, plain * (factor - 1), atol=1e-5)
+    assert torch.allclose(finest, 1 / (1 + (-(gains[:, 4:5] + 3)).exp()))
+    rough = 0.3 + 0.4 * torch.rand(1, 3, 32, 32)
+    silent = Decoded(free[:1], torch.zeros(1, 7, 32, 32), torch.zeros(1, 6, 32, 32))
+    change, _ = seen_correction(rough, silent)
+    bands, _ = split_bands(rough)
+    assert torch.allclose(change, (torch.sigmoid(torch.tensor(3.0)) - 1) * sum(bands), atol=1e-5)
+    everything = Decoded(free[:1], torch.full((1, 7, 32, 32), 30.0), torch.zeros(1, 6, 32, 32))
+    assert seen_correction(rough, everything)[0].abs().max() < 1e-5
+
+
+@torch.no_grad()
+def test_correction_of_seen_skin_is_all_that_the_switch_changes() -> None:
+    """With gains that keep everything and no field, the corrected form is the form that leaves seen skin alone."""
+    of = fit()
+    for scale in SCALES:
+        method = completion("corrected", scale, 0.0)
+        assert method.network.to_gains is not None and method.network.to_gains.bias is not None
+        method.network.to_gains.bias[-3:] = 30
+        partial = photograph(person(), views()["half"], of)
+        found, expected = method(partial, of).albedo, completion("full", scale, 0.0)(partial, of).albedo
+        assert torch.allclose(found, expected, atol=1e-5)
 
 
 def test_doubt_is_of_unsure_skin_and_of_skin_much_steeper_than_its_mirror_image() -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ftim.assets import sha256_of
 from ftim.build import COMPLETIONS, DEFAULT_COMPLETION, build_completion, load_completion
 from ftim.completion.ftim import FtimCompletion
-from ftim.completion.settings import IMAGE_TO_IMAGE, PAPER, FtimSettings
+from ftim.completion.settings import FULL, IMAGE_TO_IMAGE, PAPER, FtimSettings
 from ftim.completion.weights import SHIPPED, WEIGHTS_VERSION, load_weights, save_weights, weights_path
 from ftim.errors import ModelFileError
 from tests.test_completion import fit, person, photograph, renderer, template, views
@@ -219,7 +219,7 @@ def test_shipped_weights(name: str) -> None:
     assert path.stat().st_size <= LARGEST
     loaded = load_weights(path)
     assert loaded.settings.size == 256
-    assert loaded.settings == (IMAGE_TO_IMAGE if name == "image_to_image" else FtimSettings())
+    assert loaded.settings == (IMAGE_TO_IMAGE if name == "image_to_image" else FULL)
     tensors, _ = contents(path)
     assert {value.dtype for value in tensors.values()} == {torch.float16}
 

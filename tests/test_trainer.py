@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ftim.assets import sha256_of
 from ftim.completion.ftim import FtimCompletion
 from ftim.errors import OutputError, TrainingError, TrainingStopped
 from ftim.losses import LossTerms
@@ -24,8 +25,9 @@ from ftim.training.checkpoint import Checkpoint
 from ftim.training.log import TrainingLog, read_log
 from ftim.training.sampling import Batch
 from ftim.training.step import training_losses
-from ftim.training.trainer import Trainer
+from ftim.training.trainer import Trainer, start_from
 from tests.tiny_training import (
+    FORM,
     SIDE,
     Alter,
     TinyConfig,
@@ -34,6 +36,7 @@ from tests.tiny_training import (
     stage,
     template,
     tiny_config,
+    tiny_network,
 )
 
 STEPS = 40
@@ -373,3 +376,24 @@ def test_a_stopped_run_is_a_csv_that_others_can_read(whole: tuple[TinyConfig, Tr
         rows = list(csv.reader(file))
     assert len({len(row) for row in rows}) == 1 and len(rows) == STEPS + 1
     assert all(float(row[-1]) > 0 for row in rows[1:])
+
+
+def test_a_run_can_start_from_the_weights_of_another(tmp_path: Path) -> None:
+    """The other form's weights are taken over; what this form has beyond them begins as it is."""
+    other = tiny_network(replace(FORM, correct_seen=False), seed=3)
+    network = tiny_network(FORM, seed=4)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    start_from(network, other.state_dict())
+    for name, value in other.state_dict().items():
+        found = network.state_dict()[name]
+        assert torch.equal(found[: len(value)], value) and torch.equal(found[len(value) :], before[name][len(value) :])
+    del other.parameters_to_latent
+    with pytest.raises(TrainingError, match=r"parameters_to_latent.*missing"):
+        start_from(network, other.state_dict())
+
+
+def test_what_a_run_starts_from_is_part_of_its_record(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(b"weights")
+    recorded = tiny_config(tmp_path, initial=path).recorded()
+    assert recorded["initial"] == sha256_of(path) and "initial" not in tiny_config(tmp_path).recorded()

@@ -27,6 +27,8 @@ GAIN_OFFSETS = (0.5, 1.0, 2.0)
 """Before the sigmoid: the share of the prior's detail, finest band first, that an untrained network keeps."""
 TRUST_OFFSET = -2.0
 """The same for the share by which uncertain seen skin is given up."""
+SEEN_OFFSET = 3.0
+"""The same for each band of seen skin: an untrained network keeps 95 % of it."""
 CORRECTION_RANGE = 0.5
 """Largest logarithm of the smooth factor."""
 STEEPER = 0.3
@@ -102,12 +104,26 @@ class FtimCompletion:
             layers.albedo, layers.behind, layers.alpha, layers.mirrored_alpha, small_weight, doubt, luminance,
             template.expand_as(layers.albedo),
         ]  # fmt: skip
-        fill = corrected(layers, doubt, self._decode(maps, fit))
+        decoded = self._decode(maps, fit)
+        fill = corrected(layers, doubt, decoded)
         picture = enlarge(fill.picture, self.scale)
+        if self.settings.correct_seen:
+            seen = self._correct_seen(layers, decoded, seen, partial.visibility)
         if self.scale > 1:
             detail = self._finest_of_layers(layers, seen, partial.visibility)
             picture = picture + enlarge(fill.finest, self.scale) * detail
         return blend_seen(seen, partial.visibility, enlarge(fill.keep, self.scale), picture.clamp_min(DARKEST))
+
+    def _correct_seen(self, layers: AlbedoLayers, decoded: Decoded, seen: Tensor, visibility: Tensor) -> Tensor:
+        """(B, 3, T, T): the seen albedo with the network's word on it."""
+        change, finest = seen_correction(layers.albedo, decoded)
+        seen = seen + enlarge(change, self.scale)
+        if self.scale > 1:
+            with torch.no_grad():
+                whole = torch.where(visibility > 0, seen, enlarge(layers.albedo, self.scale))
+                detail = finest_detail(whole, self.scale)
+            seen = seen + (enlarge(finest, self.scale) - 1) * detail
+        return seen.clamp_min(DARKEST)
 
     def _from_nothing(self, partial: PartialTexture, shading: Tensor, fit: Fit) -> Tensor:
         """The paper's: the network paints the whole texture, then the light is taken out."""
@@ -166,12 +182,39 @@ def corrected(layers: AlbedoLayers, doubt: Tensor, decoded: Decoded) -> Fill:
     """
     bands, smooth = split_bands(layers.behind)
     offsets = decoded.gains.new_tensor([*GAIN_OFFSETS, TRUST_OFFSET])[:, None, None]
-    *gains, distrust = torch.sigmoid(decoded.gains + offsets).split(1, dim=1)
-    factor = (CORRECTION_RANGE * torch.tanh(decoded.smooth / CORRECTION_RANGE)).exp()
-    picture = smooth * factor + decoded.free
+    *gains, distrust = torch.sigmoid(decoded.gains[:, : len(offsets)] + offsets).split(1, dim=1)
+    picture = smooth * smooth_factor(decoded.smooth[:, :3]) + decoded.free
     for gain, band in zip(gains, bands, strict=True):
         picture = picture + gain * band
     return Fill(picture.clamp_min(DARKEST), layers.alpha * (1 - distrust * doubt), gains[0])
+
+
+def seen_correction(albedo: Tensor, decoded: Decoded) -> tuple[Tensor, Tensor]:
+    """What is added to the seen albedo, and the gain of its finest detail.
+
+        change = smooth (exp(c') - 1) + sum over bands of (g'_b - 1) band_b
+
+    c' and g' come from the network behind those of ``corrected``. Light that the fit does not hold is in the smooth
+    part; detail that lies beside its place, as seen from elsewhere, is in the bands.
+
+    Args:
+        albedo: (B, 3, N, N), all layers together.
+        decoded: of a network that corrects seen skin.
+
+    Returns:
+        (B, 3, N, N) and (B, 1, N, N) in [0, 1].
+    """
+    bands, smooth = split_bands(albedo)
+    gains = torch.sigmoid(decoded.gains[:, -len(bands) :] + SEEN_OFFSET).split(1, dim=1)
+    change = smooth * (smooth_factor(decoded.smooth[:, 3:]) - 1)
+    for gain, band in zip(gains, bands, strict=True):
+        change = change + (gain - 1) * band
+    return change, gains[0]
+
+
+def smooth_factor(field: Tensor) -> Tensor:
+    """Of smooth colours: exp of the network's field, held within ``CORRECTION_RANGE``."""
+    return (CORRECTION_RANGE * torch.tanh(field / CORRECTION_RANGE)).exp()
 
 
 def blend_seen(seen: Tensor, visibility: Tensor, keep: Tensor, picture: Tensor) -> Tensor:

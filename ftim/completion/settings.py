@@ -31,10 +31,14 @@ class FtimSettings:
     """How the light is taken out: subtract is the paper's, divide is exact for our Image Render (S6)."""
     widths: tuple[int, ...] = (32, 64, 128, 192, 256)
     """Channels of the network's levels."""
+    correct_seen: bool = False
+    """The network corrects the seen skin too: its smooth colours, and how much of each band of detail stays (S30)."""
 
     def __post_init__(self) -> None:
         if self.symmetric_prior and (self.lighting == "subtract" or not (self.template_input and self.keep_seen)):
             raise ValueError("the symmetric prior works on albedo: it needs division, the template and the seen skin")
+        if self.correct_seen and not self.symmetric_prior:
+            raise ValueError("seen skin is corrected as a layer of the symmetric prior")
         if self.lighting not in get_args(Lighting):
             raise ValueError(f"lighting must be one of {', '.join(get_args(Lighting))}, got {self.lighting!r}")
         if self.lighting == "subtract" and not self.template_input:
@@ -51,11 +55,14 @@ class FtimSettings:
     def network(self) -> NetworkSettings:
         """Of the network that this form needs."""
         if self.symmetric_prior:
-            return NetworkSettings(14, len(BAND_RADII) + 1, 3, self.widths, self.gated, self.parameters)
+            gains, smooth = len(BAND_RADII) + 1, 3
+            if self.correct_seen:
+                gains, smooth = gains + len(BAND_RADII), 2 * smooth
+            return NetworkSettings(14, gains, smooth, self.widths, self.gated, self.parameters)
         return NetworkSettings(7 if self.template_input else 4, 0, 0, self.widths, self.gated, self.parameters)
 
 
-FULL = FtimSettings()
+FULL = FtimSettings(correct_seen=True)
 PAPER = FtimSettings(symmetric_prior=False, gated=False, keep_seen=False, lighting="subtract")
 """As Section 2.2 describes it."""
 IMAGE_TO_IMAGE = FtimSettings(

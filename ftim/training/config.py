@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ftim.assets import sha256_of
 from ftim.build import RegressorName
 from ftim.completion.settings import FULL, IMAGE_TO_IMAGE, PAPER, FtimSettings
 from ftim.errors import SettingsError
@@ -60,6 +61,8 @@ class TrainingConfig:
     bfloat16: bool = True
     """Convolutions in bfloat16 (autocast); everything else in float32."""
 
+    initial: Path | None = field(default=None, metadata={"recorded": False})
+    """Checkpoint of another run, whose averaged weights this one starts from; recorded by its sha256."""
     data: Path | None = field(default=None, metadata={"recorded": False})
     """Folder with frll and webmorph; by default FTIM_DATA."""
     output: Path = field(default=Path("runs/train"), metadata={"recorded": False})
@@ -112,6 +115,8 @@ class TrainingConfig:
             for item in dataclasses.fields(self)
             if item.metadata.get("recorded", True)
         }
+        if self.initial is not None:
+            own["initial"] = sha256_of(self.initial)
         full = own | {"form": dataclasses.asdict(self.form), "losses": dataclasses.asdict(self.losses)}
         return json.loads(json.dumps(full))
 

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -54,6 +54,8 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.network = TextureNetwork(config.form.network)
+        if config.initial is not None:
+            start_from(self.network, Checkpoint.read(config.initial).average)
         self.network.to(device).to(memory_format=torch.channels_last)
         self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
@@ -178,6 +180,19 @@ class Trainer:
             self.average[name].copy_(value)
         self.optimizer.load_state_dict(checkpoint.optimizer)
         self.done, self.seconds = checkpoint.step, checkpoint.seconds
+
+
+def start_from(network: TextureNetwork, state: Mapping[str, Tensor]) -> None:
+    """Take over the weights of another run. Its outputs may be fewer: the further ones begin as they are.
+
+    Raises ``TrainingError`` when they are of another network.
+    """
+    own = network.state_dict()
+    for name, value in own.items():
+        other = state.get(name)
+        if other is None or other.shape[1:] != value.shape[1:] or len(other) > len(value):
+            raise TrainingError(f"the initial weights are of another network: {name} is missing or of another shape")
+        value[: len(other)] = other.to(value)
 
 
 @contextmanager

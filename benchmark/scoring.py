@@ -44,7 +44,9 @@ class Scorer:
     @classmethod
     def build(cls, device: torch.device) -> Scorer:
         """With the official weights. Raises ``AssetError``."""
-        return cls(load_lpips(device=device), load_facenet(device=device))
+        networks = (load_lpips(device=device), load_facenet(device=device))
+        # A fifth faster on a CPU; scores change by 1e-7.
+        return cls(*(network.to(memory_format=torch.channels_last) for network in networks))
 
     @torch.no_grad()
     def target(self, block: str, image: Tensor, mask: Tensor | None, likeness: bool = True) -> Target:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from ftim.data import load_portraits
 from ftim.errors import FaceIndexError, NoFaceError, PhotoError
 from ftim.metrics.image import psnr
 from ftim.photo import read_photo
-from ftim.pipeline import Pipeline, Reconstruction
+from ftim.pipeline import Pipeline
+from ftim.reconstruction import Reconstruction
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +83,35 @@ def test_every_completion_by_name(pipeline: Pipeline, result: Reconstruction) ->
 def test_save_writes_pictures_and_no_temporary_files(result: Reconstruction, tmp_path: Path) -> None:
     result.save(tmp_path / "new" / "out")
     names = sorted(path.name for path in (tmp_path / "new" / "out").iterdir())
-    assert names == ["albedo.png", "overlay.png", "partial.png", "texture.png", "visibility.png"]
+    pictures = ["albedo.png", "overlay.png", "partial.png", "texture.png", "visibility.png"]
+    assert names == sorted([*pictures, "head.glb", "head.obj", "head.mtl", "params.json"])
+    assert "map_Kd albedo.png" in (tmp_path / "new" / "out" / "head.mtl").read_text()
+    parameters = json.loads((tmp_path / "new" / "out" / "params.json").read_text())
+    assert len(parameters["expression"]) == 52 and len(parameters["identity"]) == result.fit.identity.shape[1]
     overlay = np.asarray(Image.open(tmp_path / "new" / "out" / "overlay.png"))
     assert overlay.shape == result.photo.shape
+
+
+def test_a_part_of_the_files_can_be_asked_for(result: Reconstruction, tmp_path: Path) -> None:
+    result.save(tmp_path, ("glb", "json"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["head.glb", "params.json"]
+
+
+def test_the_result_has_the_resolution_of_the_photograph(pipeline: Pipeline, result: Reconstruction) -> None:
+    small = pipeline.face(result.photo)
+    side = result.face.image.shape[-1]
+    assert side == round(float(small.crop_to_photo[0, 0]) * 224) > 224
+    assert result.fit.camera.height == result.rendering.image.shape[-1] == result.skin.shape[-1] == side
+    assert float(result.face.crop_to_photo[0, 0]) == pytest.approx(1, abs=0.005)
+
+
+def test_a_second_view_adds_the_skin_that_it_shows(pipeline: Pipeline, result: Reconstruction) -> None:
+    mirrored = result.photo[:, ::-1].copy()
+    both = pipeline.reconstruct_together([result.photo, mirrored], completion="mirror")
+    assert (both.partial.visibility >= result.partial.visibility - 1e-6).float().mean() > 0.95
+    assert both.partial.visibility.sum() > result.partial.visibility.sum()
+    with pytest.raises(ValueError, match="1 to 3"):
+        pipeline.reconstruct_together([])
 
 
 def test_one_person_in_two_photos_keeps_one_identity(pipeline: Pipeline, portraits: list[Path]) -> None:

@@ -11,13 +11,14 @@ from ftim.io.head_mesh import HeadMesh
 from ftim.outputs import whole_file
 
 
-def save_obj(mesh: HeadMesh, path: str | Path) -> None:
+def save_obj(mesh: HeadMesh, path: str | Path, texture: str | None = None) -> None:
     """Write ``<name>.obj``, ``<name>.mtl`` and ``<name>.png`` into one folder; OBJ counts v upwards.
 
+    With ``texture``, the name of a PNG beside them that holds the mesh's texture already, no picture is written.
     Each file goes to a temporary name first, the OBJ last. Raises ``OutputError`` when one cannot be written.
     """
     path = Path(path)
-    material, picture = f"{path.stem}.mtl", f"{path.stem}.png"
+    material, picture = f"{path.stem}.mtl", texture or f"{path.stem}.png"
     text, files = export_obj(
         mesh.to_trimesh(pbr=False, expression=True),
         include_normals=True,
@@ -33,6 +34,8 @@ def save_obj(mesh: HeadMesh, path: str | Path) -> None:
         material: files[material].decode().replace(written, picture).encode(),
         path.name: text.encode() if isinstance(text, str) else io.BytesIO(text).getvalue(),
     }
+    if texture is not None:
+        del contents[picture]
     for name, content in contents.items():
         with whole_file(path.with_name(name)) as temporary:
             temporary.write_bytes(content)

@@ -138,7 +138,8 @@ class Pipeline:
     @torch.no_grad()
     def render_own(self, texture: Texture, partial: PartialTexture, fit: Fit, face: Face) -> Rendering:
         """As ``render`` into the photograph that ``partial`` was taken from: all that was seen is drawn as seen."""
-        return self.image.draw_lit(self.own_view(texture, partial), fit, face.image, face.valid)
+        lit, sharp = self.own_view(texture, partial), face.image.shape[-1] > self.size
+        return self.image.draw_lit(lit, fit, face.image, face.valid, sharp=sharp)
 
     def completion(self, name: str) -> Completion:
         """A completion by its name, one of ``ftim.build.COMPLETIONS``. Raises ValueError for another."""

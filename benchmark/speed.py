@@ -40,7 +40,8 @@ from ftim.data import load_portraits
 from ftim.errors import FtimError
 from ftim.face import align, detect_face
 from ftim.photo import read_photo
-from ftim.pipeline import Pipeline, to_uint8
+from ftim.pipeline import Pipeline
+from ftim.reconstruction import to_uint8
 from ftim.render.image import paste_back
 from ftim.render.pose import pose_head
 from ftim.render.pytorch3d_rasterizer import PyTorch3DRasterizer, pytorch3d_available

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 from tyro.extras import SubcommandApp
 
 from ftim import __version__
-from ftim.errors import FtimError, TrainingStopped
+from ftim.errors import FtimError, PhotosFailedError, SettingsError, TrainingStopped
 
 DESCRIPTION = "A complete facial texture and a textured 3D head from one photograph."
 
@@ -41,11 +41,54 @@ def assets(
     print(list_assets(store))
 
 
+def reconstruct(
+    inputs: Annotated[tuple[str, ...], Positional, arg(metavar="IN [IN ...]")],
+    output: Annotated[Path, arg(aliases=("-o",), metavar="OUT")],
+    texture_size: Literal[256, 512, 1024] = 512,
+    face: str = "largest",
+    format: tuple[Literal["png", "glb", "obj", "json"], ...] = ("png", "glb", "obj", "json"),
+    completion: str = "ftim",
+    device: str = "auto",
+    seed: int = 0,
+    resume: bool = False,
+) -> None:
+    """Reconstruct the heads of photographs: a folder each, with overlay, textures, meshes, parameters and a report.
+
+    A photograph that cannot be used is reported at the end and does not stop the others; the exit status is then 1.
+
+    Args:
+        inputs: Photographs, folders of photographs, or patterns in quotes.
+        output: Folder for the results.
+        texture_size: Side of the texture; seen skin comes at the photograph's own resolution.
+        face: largest, all, or the number of a face, the largest being 0.
+        format: Which files: pictures, GLB, OBJ, parameters.
+        completion: ftim, another network that ships, or mean, mirror, telea.
+        device: auto takes a GPU where there is one.
+        seed: Nothing is drawn at random so far; it is kept in the report.
+        resume: Leave photographs alone that were finished with the same settings.
+    """
+    from ftim.build import COMPLETIONS
+    from ftim.reconstruct_files import Batch, Settings, find_photos
+
+    if completion not in COMPLETIONS:
+        raise SettingsError(f"there is no completion {completion!r}; there are {', '.join(COMPLETIONS)}")
+    settings = Settings(texture_size, face, format, completion, seed)
+    photos = find_photos(inputs)
+    outcome = Batch.build(output, settings, device, resume).run(photos)
+    print(
+        f"{outcome.done} reconstructed, {outcome.kept} kept from before, {len(outcome.failures)} failed; see {output}"
+    )
+    if outcome.failures:
+        lines = [f"  {photo}: {reason}" for photo, reason in outcome.failures.items()]
+        raise PhotosFailedError("\n".join([f"{len(lines)} of {len(photos)} photographs failed:", *lines]))
+
+
 def build_app() -> SubcommandApp:
     """All commands. Made when one is wanted: training brings PyTorch along, which takes its time to load."""
     from ftim.training.command import train
 
     app = SubcommandApp()
+    app.command(reconstruct)
     app.command(assets)
     app.command(train)
     return app

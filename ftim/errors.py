@@ -61,6 +61,10 @@ class OutputError(FtimError):
     """A result cannot be written: full disk or no permission; the message names the file."""
 
 
+class PhotosFailedError(FtimError):
+    """Some photographs of many could not be used; the message lists each with its reason."""
+
+
 class DatasetError(FtimError):
     """A folder of photographs is missing, empty, or incomplete."""
 

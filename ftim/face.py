@@ -183,20 +183,50 @@ def align(photo: np.ndarray, detection: Detection, size: int = CROP_SIZE, margin
     center_x = round((left + right) / 2 * 1024) / 1024
     center_y = round(((top + bottom) / 2 - CENTER_SHIFT * detection.side) * 1024) / 1024
     offset_x, offset_y = center_x - scale * size / 2, center_y - scale * size / 2
+    image, valid = _cut_with_valid(photo, offset_x, offset_y, scale, size)
+    landmarks = (detection.landmarks.astype(np.float64) - [offset_x, offset_y]) / scale
+    return Face(
+        image=image,
+        valid=valid,
+        landmarks=torch.from_numpy(landmarks.astype(np.float32))[None],
+        blendshapes=torch.from_numpy(detection.blendshapes.astype(np.float32))[None],
+        crop_to_photo=torch.tensor([[scale, offset_x, offset_y]], dtype=torch.float32),
+    )
+
+
+def recut(photo: np.ndarray, face: Face, size: int) -> Face:
+    """The same square of the photograph on another number of pixels, such as its own.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB, which the face was cut from.
+        face: batch of one.
+        size: side of the new crop in pixels.
+    """
+    _check_photo(photo)
+    scale, left, top = face.crop_to_photo[0].tolist()
+    before = face.image.shape[-1]
+    new_scale = scale * before / size
+    image, valid = _cut_with_valid(photo, left, top, new_scale, size)
+    return Face(
+        image=image.to(face.image),
+        valid=valid.to(face.image),
+        landmarks=face.landmarks * (size / before),
+        blendshapes=face.blendshapes,
+        crop_to_photo=face.crop_to_photo.new_tensor([[new_scale, left, top]]),
+    )
+
+
+def _cut_with_valid(
+    photo: np.ndarray, offset_x: float, offset_y: float, scale: float, size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(1, 3, size, size) ``cut_crop``, and (1, 1, size, size): 1 where it lies inside the photograph."""
     image = cut_crop(photo, offset_x, offset_y, scale, size)
     height, width = photo.shape[:2]
     centers = (np.arange(size) + 0.5) * scale
     inside_x = (centers + offset_x >= 0) & (centers + offset_x <= width)
     inside_y = (centers + offset_y >= 0) & (centers + offset_y <= height)
     valid = (inside_y[:, None] & inside_x[None, :]).astype(np.float32)
-    landmarks = (detection.landmarks.astype(np.float64) - [offset_x, offset_y]) / scale
-    return Face(
-        image=torch.from_numpy(image).permute(2, 0, 1)[None].contiguous(),
-        valid=torch.from_numpy(valid)[None, None],
-        landmarks=torch.from_numpy(landmarks.astype(np.float32))[None],
-        blendshapes=torch.from_numpy(detection.blendshapes.astype(np.float32))[None],
-        crop_to_photo=torch.tensor([[scale, offset_x, offset_y]], dtype=torch.float32),
-    )
+    return torch.from_numpy(image).permute(2, 0, 1)[None].contiguous(), torch.from_numpy(valid)[None, None]
 
 
 def cut_crop(photo: np.ndarray, offset_x: float, offset_y: float, scale: float, size: int) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
-from PIL import Image
+import torch.nn.functional as F
 from torch import Tensor
 
 from ftim.build import (
@@ -22,51 +23,24 @@ from ftim.build import (
 )
 from ftim.completion.base import Completion
 from ftim.completion.own_view import OwnView
-from ftim.face import CROP_SIZE, FaceDetector, align, detect_face
+from ftim.face import CROP_SIZE, FaceDetector, align, detect_face, recut
+from ftim.merge import merge_views
 from ftim.morphable import MorphableModel, load_open_head
 from ftim.morphable.template import load_template_albedo
-from ftim.outputs import whole_file
 from ftim.photo import read_photo
+from ftim.reconstruction import Reconstruction
 from ftim.regressors.landmarks import LandmarkRegressor
-from ftim.render.image import ImageRenderer, paste_back
+from ftim.render.image import ImageRenderer
 from ftim.render.rasterizer import Rasterizer, default_rasterizer
 from ftim.skin import SkinMask, skin_mask
 from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture
 from ftim.uv import UvRenderer
 
 TEXTURE_SIZE = 512
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """Everything that one photograph gave; each field is a batch of one."""
-
-    photo: np.ndarray
-    """(H, W, 3) uint8 RGB."""
-    face: Face
-    fit: Fit
-    skin: Tensor
-    """(1, 1, S, S) where the crop shows the face itself."""
-    partial: PartialTexture
-    texture: Texture
-    rendering: Rendering
-
-    def save(self, folder: str | Path) -> None:
-        """Write overlay.png (full photo), texture.png, albedo.png, partial.png and visibility.png.
-
-        Each goes to a temporary name first. Raises ``OutputError`` when the folder cannot be written.
-        """
-        folder = Path(folder)
-        images = {
-            "overlay": paste_back(self.photo, self.face, self.rendering),
-            "texture": to_uint8(self.texture.texture),
-            "albedo": to_uint8(self.texture.albedo),
-            "partial": to_uint8(self.partial.color),
-            "visibility": to_uint8(self.partial.confidence.expand(-1, 3, -1, -1)),
-        }
-        for name, image in images.items():
-            with whole_file(folder / f"{name}.png") as temporary:
-                Image.fromarray(image).save(temporary)
+LARGEST_CROP = 1280
+"""Pixels: crops of larger faces are reduced to it; the largest texture has no room for more."""
+MOST_VIEWS = 3
+"""Left, front and right, as FTIM is trained."""
 
 
 class Pipeline:
@@ -164,31 +138,64 @@ class Pipeline:
     @torch.no_grad()
     def render_own(self, texture: Texture, partial: PartialTexture, fit: Fit, face: Face) -> Rendering:
         """As ``render`` into the photograph that ``partial`` was taken from: all that was seen is drawn as seen."""
-        return self.image.draw_lit(self.own_view(texture, partial), fit, face.image, face.valid)
+        lit, sharp = self.own_view(texture, partial), face.image.shape[-1] > self.size
+        return self.image.draw_lit(lit, fit, face.image, face.valid, sharp=sharp)
 
     def completion(self, name: str) -> Completion:
         """A completion by its name, one of ``ftim.build.COMPLETIONS``. Raises ValueError for another."""
         return build_completion(name, self.uv, self.template)
 
+    def sharpened(self, photo: np.ndarray, face: Face, fit: Fit, skin: Tensor) -> tuple[Face, Fit, Tensor]:
+        """A face with its fit and skin at the resolution of its photograph (H, W, 3) uint8, up to ``LARGEST_CROP``.
+
+        A batch of one; never smaller than it was. What is unwrapped and drawn from it has the photograph's detail.
+        """
+        side = round(float(face.crop_to_photo[0, 0]) * face.image.shape[-1])
+        side = min(max(side, face.image.shape[-1]), LARGEST_CROP)
+        if side == face.image.shape[-1]:
+            return face, fit, skin
+        larger = F.interpolate(skin, (side, side), mode="bilinear", align_corners=False)
+        return recut(photo, face, side), replace(fit, camera=fit.camera.resized(side, side)), larger
+
     def reconstruct(
         self, photo: str | Path | np.ndarray, completion: str = DEFAULT_COMPLETION, index: int = 0
     ) -> Reconstruction:
-        """One photograph (a file, or (H, W, 3) uint8 RGB) through the whole path.
+        """One photograph (a file, or (H, W, 3) uint8 RGB) through the whole path, at its own resolution.
 
         Raises ``PhotoError`` for a file that is no photograph, ``FaceError`` for one without a usable face.
         """
-        pixels = photo if isinstance(photo, np.ndarray) else read_photo(photo)
-        face = self.face(pixels, index)
-        fit, skin = self.fit(face)
-        partial = self.partial(face, fit, skin)
-        with torch.no_grad():
-            complete = self.completion(completion)
-            texture = complete(partial, fit)
-        own = complete.own_view
-        rendering = self.render_own(texture, partial, fit, face) if own else self.render(texture, fit, face)
-        return Reconstruction(pixels, face, fit, skin, partial, texture, rendering)
+        return self.reconstruct_together([photo], completion, [index])
 
+    @torch.no_grad()
+    def reconstruct_together(
+        self,
+        photos: Sequence[str | Path | np.ndarray],
+        completion: str = DEFAULT_COMPLETION,
+        indices: Sequence[int] | None = None,
+    ) -> Reconstruction:
+        """One to three photographs of one person, taken at one moment, into one texture.
 
-def to_uint8(image: Tensor) -> np.ndarray:
-    """(1, 3, H, W) in [0, 1] -> (H, W, 3) uint8, rounded."""
-    return (image[0].permute(1, 2, 0).clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+        The first photograph's pose, expression and light are the result's; the others add the skin that they show.
+
+        Raises:
+            ValueError: no photograph, or more than ``MOST_VIEWS``.
+            PhotoError: a file that is no photograph. FaceError: one without a usable face.
+        """
+        if not 1 <= len(photos) <= MOST_VIEWS:
+            raise ValueError(f"1 to {MOST_VIEWS} photographs of one person, got {len(photos)}")
+        pixels = [photo if isinstance(photo, np.ndarray) else read_photo(photo) for photo in photos]
+        faces = [self.face(image, index) for image, index in zip(pixels, indices or [0] * len(pixels), strict=True)]
+        together = Face.concatenate(faces)
+        fit, skin = self.fit(together) if len(faces) == 1 else self.fit_together(together)
+        views = [self.sharpened(pixels[i], faces[i], fit[i], skin[i : i + 1]) for i in range(len(faces))]
+        partials = [self.partial(*view) for view in views]
+        partial, (face, fit_of_first, skin_of_first) = partials[0], views[0]
+        if len(views) > 1:
+            partial = merge_views(PartialTexture.concatenate(partials), self.uv.shading(fit), 0)
+        complete = self.completion(completion)
+        texture = complete(partial, fit_of_first)
+        if complete.own_view:
+            rendering = self.render_own(texture, partials[0], fit_of_first, face)
+        else:
+            rendering = self.render(texture, fit_of_first, face)
+        return Reconstruction(pixels[0], face, fit_of_first, skin_of_first, partial, texture, rendering, self.model)

@@ -22,7 +22,8 @@ from ftim.build import DEFAULT_COMPLETION
 from ftim.data import load_frll
 from ftim.morphable import Region
 from ftim.outputs import whole_file
-from ftim.pipeline import Pipeline, Reconstruction, to_uint8
+from ftim.pipeline import Pipeline
+from ftim.reconstruction import Reconstruction, to_uint8
 from ftim.render.image import ImageRenderer
 from ftim.structures import Fit
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ftim.data import load_portraits
 from ftim.errors import FaceIndexError, FaceTooSmallError, NoFaceError
-from ftim.face import MIN_FACE_SIDE, Detection, FaceDetector, align, detect_face
+from ftim.face import MIN_FACE_SIDE, Detection, FaceDetector, align, detect_face, recut
 from ftim.landmarks import CHIN, LEFT_IRIS, MOUTH_LEFT, NOSE_TIP, RIGHT_IRIS, mirror_landmarks
 from ftim.morphable.expressions import EXPRESSIONS
 from ftim.photo import read_photo
@@ -254,3 +254,17 @@ def test_quiet_and_clean_at_exit(photo: np.ndarray, tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(tmp_path / "p.png")], capture_output=True, text=True, check=True
     )
     assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+def test_the_same_square_on_other_pixels() -> None:
+    """Cut again at its own size it is the crop itself; at twice the size it shows the same square, sharper."""
+    photo, detection = synthetic(np.random.default_rng(3))
+    face = align(photo, detection, 64)
+    again, larger = recut(photo, face, 64), recut(photo, face, 128)
+    assert torch.equal(again.image, face.image) and torch.equal(again.valid, face.valid)
+    assert torch.equal(again.crop_to_photo, face.crop_to_photo)
+    assert larger.image.shape[-1] == 128 and torch.equal(larger.landmarks, 2 * face.landmarks)
+    small = torch.nn.functional.avg_pool2d(larger.image, 2)
+    assert float((small - face.image).abs().mean()) < 0.01
+    corner = larger.crop_to_photo[0, 0] * 128 + larger.crop_to_photo[0, 1:]
+    assert torch.allclose(corner, face.crop_to_photo[0, 0] * 64 + face.crop_to_photo[0, 1:], atol=1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from ftim.data import load_portraits
 from ftim.errors import FaceIndexError, NoFaceError, PhotoError
 from ftim.metrics.image import psnr
 from ftim.photo import read_photo
-from ftim.pipeline import Pipeline, Reconstruction
+from ftim.pipeline import Pipeline
+from ftim.reconstruction import Reconstruction
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +83,35 @@ def test_every_completion_by_name(pipeline: Pipeline, result: Reconstruction) ->
 def test_save_writes_pictures_and_no_temporary_files(result: Reconstruction, tmp_path: Path) -> None:
     result.save(tmp_path / "new" / "out")
     names = sorted(path.name for path in (tmp_path / "new" / "out").iterdir())
-    assert names == ["albedo.png", "overlay.png", "partial.png", "texture.png", "visibility.png"]
+    pictures = ["albedo.png", "overlay.png", "partial.png", "texture.png", "visibility.png"]
+    assert names == sorted([*pictures, "head.glb", "head.obj", "head.mtl", "params.json"])
+    assert "map_Kd albedo.png" in (tmp_path / "new" / "out" / "head.mtl").read_text()
+    parameters = json.loads((tmp_path / "new" / "out" / "params.json").read_text())
+    assert len(parameters["expression"]) == 52 and len(parameters["identity"]) == result.fit.identity.shape[1]
     overlay = np.asarray(Image.open(tmp_path / "new" / "out" / "overlay.png"))
     assert overlay.shape == result.photo.shape
+
+
+def test_a_part_of_the_files_can_be_asked_for(result: Reconstruction, tmp_path: Path) -> None:
+    result.save(tmp_path, ("glb", "json"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["head.glb", "params.json"]
+
+
+def test_the_result_has_the_resolution_of_the_photograph(pipeline: Pipeline, result: Reconstruction) -> None:
+    small = pipeline.face(result.photo)
+    side = result.face.image.shape[-1]
+    assert side == round(float(small.crop_to_photo[0, 0]) * 224) > 224
+    assert result.fit.camera.height == result.rendering.image.shape[-1] == result.skin.shape[-1] == side
+    assert float(result.face.crop_to_photo[0, 0]) == pytest.approx(1, abs=0.005)
+
+
+def test_a_second_view_adds_the_skin_that_it_shows(pipeline: Pipeline, result: Reconstruction) -> None:
+    mirrored = result.photo[:, ::-1].copy()
+    both = pipeline.reconstruct_together([result.photo, mirrored], completion="mirror")
+    assert (both.partial.visibility >= result.partial.visibility - 1e-6).float().mean() > 0.95
+    assert both.partial.visibility.sum() > result.partial.visibility.sum()
+    with pytest.raises(ValueError, match="1 to 3"):
+        pipeline.reconstruct_together([])
 
 
 def test_one_person_in_two_photos_keeps_one_identity(pipeline: Pipeline, portraits: list[Path]) -> None:
@@ -103,3 +131,20 @@ def test_bad_photographs(pipeline: Pipeline, portraits: list[Path], tmp_path: Pa
         pipeline.reconstruct(np.full((200, 200, 3), 127, np.uint8))
     with pytest.raises(FaceIndexError, match="1"):
         pipeline.reconstruct(portraits[0], index=1)
+
+
+def test_visible_skin_keeps_the_photographs_detail(portraits: list[Path]) -> None:
+    """Gradient energy inside the visible skin, overlay against photograph, with a texture of 1024."""
+    result = Pipeline.build(texture_size=1024).reconstruct(portraits[1])
+    inside = ((result.rendering.mask > 0.5) & (result.skin > 0.9)).float()
+    inside = 1 - torch.nn.functional.max_pool2d(1 - inside, 9, 1, 4)
+    energy = [gradient_energy(image, inside) for image in (result.rendering.image, result.face.image)]
+    assert 0.9 < energy[0] / energy[1] < 1.15
+
+
+def gradient_energy(image: torch.Tensor, mask: torch.Tensor) -> float:
+    """Mean square of the steps to the right and down, where both ends lie inside the mask."""
+    right = (image[..., 1:] - image[..., :-1]).square()[..., :-1, :]
+    down = (image[..., 1:, :] - image[..., :-1, :]).square()[..., :-1]
+    whole = (torch.nn.functional.avg_pool2d(mask, 2, 1) == 1).float()
+    return float(((right + down) * whole).sum() / whole.sum())

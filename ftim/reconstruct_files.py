@@ -1,0 +1,217 @@
+"""``ftim reconstruct``: many photographs, one folder each; one bad photograph does not stop the rest."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ftim import __version__
+from ftim.assets import sha256_of
+from ftim.errors import FtimError, OutputError, SettingsError
+from ftim.outputs import whole_file
+from ftim.photo import read_photo
+from ftim.pipeline import Pipeline
+from ftim.reconstruction import FORMATS, Format, Reconstruction
+from ftim.report import Reporter
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+REPORT = "report.json"
+FAILURES = "failures.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a result, besides the photograph."""
+
+    texture_size: Literal[256, 512, 1024] = 512
+    face: str = "largest"
+    formats: tuple[Format, ...] = FORMATS
+    completion: str = "ftim"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.face not in ("largest", "all") and not self.face.isdecimal():
+            raise SettingsError(f"face must be largest, all, or a number from 0, got {self.face!r}")
+        if unknown := [name for name in self.formats if name not in FORMATS]:
+            raise SettingsError(f"there is no format {', '.join(unknown)}; there are {', '.join(FORMATS)}")
+
+    def key(self, photo: Path) -> str:
+        """sha256 of settings, version and photograph: a finished folder belongs to one."""
+        text = json.dumps([asdict(self), __version__, sha256_of(photo)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of a run over many photographs."""
+
+    done: int
+    """Folders written now."""
+    kept: int
+    """Photographs whose folders were finished before."""
+    failures: dict[str, str]
+    """Reason by photograph."""
+
+
+def find_photos(inputs: tuple[str, ...]) -> list[tuple[Path, str]]:
+    """Files, folders (with all their photographs, at any depth) and patterns -> photographs, each with a name for its
+    folder, unique and below the output folder.
+
+    Raises ``SettingsError`` for an input that is neither a file, a folder, nor a pattern that something matches.
+    """
+    found: dict[Path, Path] = {}
+    for text in inputs:
+        path = Path(text).expanduser()
+        if path.is_dir():
+            inside = sorted(item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES and item.is_file())
+            if not inside:
+                raise SettingsError(f"{path} holds no photograph ({', '.join(SUFFIXES)})")
+            found |= {item: item.relative_to(path) for item in inside}
+        elif path.is_file():
+            found[path] = Path(path.name)
+        else:
+            matches = sorted(Path(item) for item in glob.glob(str(path), recursive=True) if Path(item).is_file())
+            if not matches:
+                raise SettingsError(f"{text}: there is no such file or folder, and nothing matches it as a pattern")
+            found |= {item: Path(item.name) for item in matches}
+    names: dict[str, Path] = {}
+    result = []
+    for photo, place in found.items():
+        name = place.with_suffix("").as_posix()
+        if name in names:  # another of that name: with its suffix, then with a number
+            name = place.as_posix()
+            while name in names:
+                name += "-again"
+        names[name] = photo
+        result.append((photo, name))
+    return result
+
+
+class Batch:
+    """The run: models made once, photographs one after the other."""
+
+    def __init__(
+        self, output: Path, settings: Settings, pipeline: Pipeline, reporter: Reporter, resume: bool = False
+    ) -> None:
+        self.output = output
+        self.settings = settings
+        self.pipeline = pipeline
+        self.reporter = reporter
+        self.resume = resume
+
+    @classmethod
+    def build(cls, output: Path, settings: Settings, device: str = "auto", resume: bool = False) -> Batch:
+        """With the embedded models. ``device`` auto takes a GPU where there is one. Raises ``AssetError``."""
+        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        torch.manual_seed(settings.seed)
+        pipeline = Pipeline.build(chosen, texture_size=settings.texture_size)
+        return cls(output, settings, pipeline, Reporter.build(chosen), resume)
+
+    def run(self, photos: list[tuple[Path, str]], quiet: bool = False) -> Outcome:
+        """All photographs; raises ``OutputError`` when nothing can be written."""
+        done, kept, failures = 0, 0, {}
+        self._clear_leftovers()
+        for photo, name in tqdm(photos, unit="photo", disable=quiet):
+            try:
+                key = self.settings.key(photo)
+                if self.resume and self._finished(name, key):
+                    kept += 1
+                    continue
+                done += self._one(photo, name, key)
+            except OutputError:
+                raise
+            except (FtimError, OSError) as error:
+                failures[str(photo)] = f"{type(error).__name__}: {error}"
+        path = self.output / FAILURES
+        if failures:
+            with whole_file(path) as temporary:
+                temporary.write_text(json.dumps(failures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        else:
+            path.unlink(missing_ok=True)
+        return Outcome(done, kept, failures)
+
+    def _one(self, photo: Path, name: str, key: str) -> int:
+        pixels = read_photo(photo)
+        indices = self._indices(pixels)
+        for index in indices:
+            started = time.perf_counter()
+            result = self.pipeline.reconstruct(pixels, self.settings.completion, index)
+            taken = time.perf_counter() - started
+            several = self.settings.face == "all"
+            with whole_folder(self.output / (f"{name}-face{index}" if several else name)) as folder:
+                result.save(folder, self.settings.formats)
+                self._report(folder, photo, index, len(indices), key, result, taken)
+        return len(indices)
+
+    def _indices(self, pixels: np.ndarray) -> list[int]:
+        if self.settings.face == "all":
+            return list(range(max(1, len(self.pipeline.detector.detect(pixels)))))
+        return [0 if self.settings.face == "largest" else int(self.settings.face)]
+
+    def _report(
+        self, folder: Path, photo: Path, index: int, faces: int, key: str, result: Reconstruction, seconds: float
+    ) -> None:
+        report: dict[str, Any] = {
+            "photo": photo.name,
+            "face": index,
+            "faces": faces,
+            "key": key,
+            "ftim": __version__,
+            "settings": asdict(self.settings),
+            "face side in pixels": result.face.image.shape[-1],
+            "scores": {block: asdict(scores) for block, scores in self.reporter(result).items()},
+            "seconds": round(seconds, 3),
+        }
+        with whole_file(folder / REPORT) as temporary:
+            temporary.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def _finished(self, name: str, key: str) -> bool:
+        """Whether all faces of a photograph have their folders, made with these settings."""
+        first = self.output / (f"{name}-face0" if self.settings.face == "all" else name) / REPORT
+        try:
+            report = json.loads(first.read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError):
+            return False
+        others = [self.output / f"{name}-face{index}" / REPORT for index in range(1, report.get("faces", 1))]
+        return bool(report.get("key") == key) and all(path.is_file() for path in others)
+
+    def _clear_leftovers(self) -> None:
+        """Remove what a killed run left unfinished."""
+        if self.output.is_dir():
+            for path in self.output.rglob(".*.tmp"):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def whole_folder(path: Path, replace: Callable[[Path, Path], None] = os.replace) -> Iterator[Path]:
+    """A temporary folder beside ``path`` that becomes ``path``, in the place of what was there, when the block ends
+    well; after an error it is gone. Raises ``OutputError``."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    before = path.with_name(f".{path.name}.{os.getpid()}.before.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if path.exists():
+            replace(path, before)
+        replace(temporary, path)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror or error}. Make room there or choose another folder"
+        ) from error
+    finally:
+        for leftover in (temporary, before):
+            shutil.rmtree(leftover, ignore_errors=True)

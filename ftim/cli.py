@@ -73,7 +73,7 @@ def reconstruct(
     if completion not in COMPLETIONS:
         raise SettingsError(f"there is no completion {completion!r}; there are {', '.join(COMPLETIONS)}")
     settings = Settings(texture_size, face, format, completion, seed)
-    photos = find_photos(inputs)
+    photos = find_photos(inputs, output)
     outcome = Batch.build(output, settings, device, resume).run(photos)
     print(
         f"{outcome.done} reconstructed, {outcome.kept} kept from before, {len(outcome.failures)} failed; see {output}"

@@ -66,13 +66,14 @@ class Outcome:
     """Reason by photograph."""
 
 
-def find_photos(inputs: tuple[str, ...]) -> list[tuple[Path, str]]:
+def find_photos(inputs: tuple[str, ...], output: Path | None = None) -> list[tuple[Path, str]]:
     """Files, folders (with all their photographs, at any depth) and patterns -> photographs, each with a name for its
-    folder, unique and below the output folder.
+    folder, unique and below the output folder. Pictures inside ``output`` are results and are left out.
 
     Raises ``SettingsError`` for an input that is neither a file, a folder, nor a pattern that something matches.
     """
     found: dict[Path, Path] = {}
+    results = None if output is None else output.expanduser().resolve()
     for text in inputs:
         path = Path(text).expanduser()
         if path.is_dir():
@@ -90,6 +91,8 @@ def find_photos(inputs: tuple[str, ...]) -> list[tuple[Path, str]]:
     names: dict[str, Path] = {}
     result = []
     for photo, place in found.items():
+        if results is not None and results in photo.resolve().parents:
+            continue
         name = place.with_suffix("").as_posix()
         if name in names:  # another of that name: with its suffix, then with a number
             name = place.as_posix()
@@ -207,7 +210,12 @@ def whole_folder(path: Path, replace: Callable[[Path, Path], None] = os.replace)
         yield temporary
         if path.exists():
             replace(path, before)
-        replace(temporary, path)
+        try:
+            replace(temporary, path)
+        except BaseException:
+            if before.exists():  # what was there comes back
+                os.replace(before, path)
+            raise
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written: {error.strerror or error}. Make room there or choose another folder"

@@ -100,6 +100,8 @@ def test_all_faces_have_a_folder_each(tmp_path: Path, pipeline: Pipeline, report
 def test_inputs_are_files_folders_and_patterns(folder: Path) -> None:
     names = [name for _, name in find_photos((str(folder),))]
     assert names == ["a", "deeper/b", "grey", "letter"]
+    inside = [name for _, name in find_photos((str(folder),), folder / "deeper")]
+    assert inside == ["a", "grey", "letter"], "results of an earlier run are no photographs"
     assert [name for _, name in find_photos((str(folder / "*.jpg"),))] == ["a", "letter"]
     (folder / "a.png").write_bytes(b"")
     assert [name for _, name in find_photos((str(folder / "a.*"),))] == ["a", "a.png"]
@@ -122,6 +124,15 @@ def test_a_folder_is_seen_whole_or_not_at_all(tmp_path: Path) -> None:
     assert (target / "file").read_text() == "first" and [path.name for path in tmp_path.iterdir()] == ["result"]
     with whole_folder(target) as temporary:
         (temporary / "file").write_text("third")
+    assert (target / "file").read_text() == "third" and [path.name for path in tmp_path.iterdir()] == ["result"]
+
+    def fails_at_the_second(before: Path, after: Path) -> None:
+        if after == target:
+            raise OSError(28, "No space left on device")
+        before.replace(after)
+
+    with pytest.raises(OutputError, match="No space"), whole_folder(target, fails_at_the_second) as temporary:
+        (temporary / "file").write_text("fourth")
     assert (target / "file").read_text() == "third" and [path.name for path in tmp_path.iterdir()] == ["result"]
     (tmp_path / "taken").write_text("")
     with pytest.raises(OutputError, match="taken"), whole_folder(tmp_path / "taken" / "result"):

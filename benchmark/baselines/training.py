@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 
@@ -22,7 +21,7 @@ from ftim.metrics.facenet import face_embedding
 from ftim.training.checkpoint import Checkpoint
 from ftim.training.log import TrainingLog
 from ftim.training.sampling import Sampler
-from ftim.training.trainer import interrupts
+from ftim.training.trainer import check_finite, interrupts, update_average
 
 TERMS = (
     "warm-up", "photometric", "coarse", "proxies", "identity", "id_mrf", "symmetry", "constancy", "flattening",
@@ -108,16 +107,16 @@ class BaselineTrainer:
         learnt = list(self.model.parameters()) if stage == WARM_UP else self.model.learnt_in(stage)
         total = torch.stack(list(terms.values())).sum()
         values = {name: float(value.detach()) for name, value in terms.items()} | {"total": float(total.detach())}
-        self._check(values)
+        check_finite(values, "loss", self.done + 1, self.checkpoint_path)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         for parameter in set(self.model.parameters()) - set(learnt):
             parameter.grad = None
         gradient = float(torch.nn.utils.clip_grad_norm_(learnt, self.config.clip))
-        self._check({"gradient": gradient})
+        check_finite({"gradient": gradient}, "gradient", self.done + 1, self.checkpoint_path)
         self.optimizer.step()
         self.done += 1
-        self._update_average()
+        update_average(self.average, self.model, self.done, self.config.ema)
         taken = time.perf_counter() - started
         self.seconds += taken
         self.log.add(self.done, values, gradient, rate, taken)
@@ -138,21 +137,6 @@ class BaselineTrainer:
         inputs = Inputs(example.photo, embedding, example.fit, batch.partial)
         lesson = Lesson(example, inputs, batch.perceptual, school.painter, school.networks)
         return self.model.losses(lesson, stage)
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        # Early on the mean of all weights so far, or the first random ones would linger.
-        decay = min(self.config.ema, self.done / (self.done + 10))
-        for name, value in self.model.state_dict().items():
-            self.average[name].lerp_(value, 1 - decay)
-
-    def _check(self, values: dict[str, float]) -> None:
-        wrong = [name for name, value in values.items() if not math.isfinite(value)]
-        if wrong:
-            raise TrainingError(
-                f"step {self.done + 1}: not a number ({', '.join(wrong)}). Nothing of this step was kept; the last "
-                f"checkpoint is that of {self.checkpoint_path}. Try a lower --learning-rate"
-            )
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         if checkpoint.fingerprint != self.config.fingerprint():

@@ -49,6 +49,25 @@ class TextureMethod(Method, Protocol):
         ...
 
 
+class OwnHead(Protocol):
+    """Reconstructs faces on a head and with a fit of its own."""
+
+    def reconstruct(self, face: Face) -> Rendering: ...
+
+
+@dataclass(frozen=True)
+class OwnHeadMethod:
+    """An official method: from the photograph alone, without the shared fit and partial texture."""
+
+    name: str
+    head: OwnHead
+    source: Source = "official"
+
+    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Rendering:
+        """See ``Method``."""
+        return self.head.reconstruct(face)
+
+
 @dataclass(frozen=True)
 class CompletionMethod:
     """A completion on the shared head: differs from its like only in what it fills the texture with."""

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from benchmark.methods.base import Method, Source
+from benchmark.methods.base import Method, OwnHeadMethod
 from ftim.official import missing as missing_files
 from ftim.official.deca import Deca
 from ftim.pipeline import Pipeline
-from ftim.structures import Face, Fit, PartialTexture, Rendering
-
-
-@dataclass(frozen=True)
-class DecaOfficial:
-    """DECA's own head, fit and light, with detail."""
-
-    deca: Deca
-    name: str = "deca_official"
-    source: Source = "official"
-
-    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Rendering:
-        """From the photograph alone: the fit and the partial texture are not used."""
-        return self.deca.reconstruct(face)
 
 
 def missing() -> list[str]:
@@ -31,4 +15,4 @@ def missing() -> list[str]:
 
 def build(pipeline: Pipeline) -> Method:
     """From the files in FTIM_OFFICIAL. Raises ``OfficialFilesMissingError`` or ``OfficialLayoutError``."""
-    return DecaOfficial(Deca.load(pipeline.rasterizer, device=pipeline.device))
+    return OwnHeadMethod("deca_official", Deca.load(pipeline.rasterizer, device=pipeline.device))

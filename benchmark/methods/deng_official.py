@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from benchmark.methods.base import Method, Source
+from benchmark.methods.base import Method, OwnHeadMethod
 from ftim.official import missing as missing_files
 from ftim.official.deng import Deng
 from ftim.pipeline import Pipeline
-from ftim.structures import Face, Fit, PartialTexture, Rendering
-
-
-@dataclass(frozen=True)
-class DengOfficial:
-    """Deng's own face model, fit and light."""
-
-    deng: Deng
-    name: str = "deng_official"
-    source: Source = "official"
-
-    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Rendering:
-        """From the photograph alone: the fit and the partial texture are not used."""
-        return self.deng.reconstruct(face)
 
 
 def missing() -> list[str]:
@@ -31,4 +15,4 @@ def missing() -> list[str]:
 
 def build(pipeline: Pipeline) -> Method:
     """From the files in FTIM_OFFICIAL. Raises ``OfficialFilesMissingError`` or ``OfficialLayoutError``."""
-    return DengOfficial(Deng.load(pipeline.rasterizer, device=pipeline.device))
+    return OwnHeadMethod("deng_official", Deng.load(pipeline.rasterizer, device=pipeline.device))

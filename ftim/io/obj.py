@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 from trimesh.exchange.obj import export_obj
@@ -32,7 +31,7 @@ def save_obj(mesh: HeadMesh, path: str | Path, texture: str | None = None) -> No
     contents = {
         picture: files[written],
         material: files[material].decode().replace(written, picture).encode(),
-        path.name: text.encode() if isinstance(text, str) else io.BytesIO(text).getvalue(),
+        path.name: text.encode(),
     }
     if texture is not None:
         del contents[picture]

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from ftim.completion.ftim import FtimCompletion
@@ -139,33 +140,18 @@ class Trainer:
             one_sided_symmetry=config.one_sided_symmetry, structure=config.structure, bfloat16=config.bfloat16,
         )  # fmt: skip
         values = loss_values(terms)
-        self._check(values, "loss")
+        check_finite(values, "loss", self.done + 1, self.checkpoint_path)
         self.optimizer.zero_grad(set_to_none=True)
         terms.total.backward()  # type: ignore[no-untyped-call]
         gradient = float(torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip))
-        self._check({"gradient": gradient}, "gradient")
+        check_finite({"gradient": gradient}, "gradient", self.done + 1, self.checkpoint_path)
         self.optimizer.step()
         self.done += 1
-        self._update_average()
+        update_average(self.average, self.network, self.done, config.ema)
         taken = time.perf_counter() - started
         self.seconds += taken
         self.log.add(self.done, values, gradient, rate, taken)
         return terms
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        # Early on the mean of all weights so far, or the first random ones would linger.
-        decay = min(self.config.ema, self.done / (self.done + 10))
-        for name, value in self.network.state_dict().items():
-            self.average[name].lerp_(value, 1 - decay)
-
-    def _check(self, values: dict[str, float], what: str) -> None:
-        wrong = [name for name, value in values.items() if not math.isfinite(value)]
-        if wrong:
-            raise TrainingError(
-                f"step {self.done + 1}: the {what} is not a number ({', '.join(wrong)}). Nothing of this step was "
-                f"kept; the last checkpoint is that of {self.checkpoint_path}. Try a lower --learning-rate"
-            )
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         if checkpoint.fingerprint != self.config.fingerprint():
@@ -180,6 +166,25 @@ class Trainer:
             self.average[name].copy_(value)
         self.optimizer.load_state_dict(checkpoint.optimizer)
         self.done, self.seconds = checkpoint.step, checkpoint.seconds
+
+
+@torch.no_grad()
+def update_average(average: dict[str, Tensor], network: nn.Module, done: int, ema: float) -> None:
+    """Move the averaged weights towards the network's, in place, after ``done`` steps; ``ema`` is the decay."""
+    # Early on the mean of all weights so far, or the first random ones would linger.
+    decay = min(ema, done / (done + 10))
+    for name, value in network.state_dict().items():
+        average[name].lerp_(value, 1 - decay)
+
+
+def check_finite(values: dict[str, float], what: str, step: int, checkpoint: Path) -> None:
+    """Raises ``TrainingError`` when a value of a step, counted from 1, is no number."""
+    wrong = [name for name, value in values.items() if not math.isfinite(value)]
+    if wrong:
+        raise TrainingError(
+            f"step {step}: the {what} is not a number ({', '.join(wrong)}). Nothing of this step was kept; the last "
+            f"checkpoint is that of {checkpoint}. Try a lower --learning-rate"
+        )
 
 
 def start_from(network: TextureNetwork, state: Mapping[str, Tensor]) -> None:

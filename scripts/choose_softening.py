@@ -35,7 +35,7 @@ from ftim.errors import FtimError
 from ftim.outputs import whole_file
 from ftim.pipeline import Pipeline
 from ftim.training.checkpoint import Checkpoint
-from scripts.publish_weights import softened
+from ftim.training.initial import softened
 
 AMOUNTS = (0.0, 0.5, 1.0, 1.5)
 SEEN_AMOUNTS = (0.0, 1.0, 2.0, 3.0)

@@ -20,18 +20,17 @@ from typing import Annotated, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import tyro
-from torch import Tensor
 
 from benchmark.provenance import commit
 from benchmark.records import Result
 from benchmark.tables import RESULTS
 from ftim.assets import sha256_of
-from ftim.completion.bands import BAND_RADII
 from ftim.completion.settings import FtimSettings
 from ftim.completion.weights import SHIPPED, load_weights, save_weights, weights_path
 from ftim.errors import FtimError, TrainingError
 from ftim.outputs import whole_file
 from ftim.training.checkpoint import Checkpoint
+from ftim.training.initial import softened
 from ftim.training.log import TERMS, columns, draw_log, read_log
 
 CHUNK = 20
@@ -58,21 +57,6 @@ class Config:
     """The same of seen skin's (docs/paper.md, S30)."""
     cards: bool = False
     """Only write the cards of the shipped weights anew."""
-
-
-def softened(state: dict[str, Tensor], amount: float, seen: float = 0.0) -> dict[str, Tensor]:
-    """The weights with the gains of the bands of detail lowered, by their logits.
-
-    ``amount`` is for the bands behind seen skin, ``seen`` for those of seen skin, where a form has them; the gain
-    between them is of no band.
-    """
-    bias = state.get("to_gains.bias")
-    if bias is None or not (amount or seen):
-        return state
-    less = bias.new_zeros(bias.shape)
-    less[: len(BAND_RADII)] = amount
-    less[len(BAND_RADII) + 1 :] = seen
-    return state | {"to_gains.bias": bias - less}
 
 
 def publish(folder: Path, soften: float = 0.0, soften_seen: float = 0.0) -> str:

@@ -62,7 +62,7 @@ class TrainingConfig:
     """Convolutions in bfloat16 (autocast); everything else in float32."""
 
     initial: Path | None = field(default=None, metadata={"recorded": False})
-    """Checkpoint of another run, whose averaged weights this one starts from; recorded by its sha256."""
+    """Checkpoint of another run, or weights that ship, that this one starts from; recorded by its sha256."""
     data: Path | None = field(default=None, metadata={"recorded": False})
     """Folder with frll and webmorph; by default FTIM_DATA."""
     output: Path = field(default=Path("runs/train"), metadata={"recorded": False})

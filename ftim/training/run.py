@@ -16,8 +16,8 @@ from ftim.outputs import whole_file
 from ftim.pipeline import Pipeline
 from ftim.training.cache import ExampleCache
 from ftim.training.cases import load_training_data
-from ftim.training.checkpoint import Checkpoint
 from ftim.training.config import TrainingConfig
+from ftim.training.initial import read_initial
 from ftim.training.sampling import VIEWS, Sampler, pose_masks
 from ftim.training.trainer import Stage, Trainer
 
@@ -69,7 +69,7 @@ def train(config: TrainingConfig, quiet: bool = False) -> Trainer:
         "licences": data.licences,
     }
     if config.initial is not None:
-        about["steps before"] = Checkpoint.read(config.initial).step
+        about["steps before"] = read_initial(config.initial).steps
     with whole_file(config.folder / "config.json") as temporary:
         temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     trainer.run()

@@ -22,6 +22,7 @@ from ftim.losses import LossNetworks, LossTerms
 from ftim.render.image import ImageRenderer
 from ftim.training.checkpoint import Checkpoint
 from ftim.training.config import TrainingConfig
+from ftim.training.initial import read_initial
 from ftim.training.log import TrainingLog, loss_values
 from ftim.training.preview import preview_sheet, write_sheet
 from ftim.training.sampling import Sampler
@@ -56,7 +57,7 @@ class Trainer:
             torch.manual_seed(config.seed)
             self.network = TextureNetwork(config.form.network)
         if config.initial is not None:
-            start_from(self.network, Checkpoint.read(config.initial).average)
+            start_from(self.network, read_initial(config.initial).state)
         self.network.to(device).to(memory_format=torch.channels_last)
         self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))

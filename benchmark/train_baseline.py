@@ -21,6 +21,7 @@ from benchmark.baselines.basis import BASIS_PATH, SIDE, load_basis
 from benchmark.baselines.config import BaselineConfig
 from benchmark.baselines.lessons import warm_pictures
 from benchmark.baselines.training import BaselineTrainer, School
+from benchmark.baselines.weights import history, read_training
 from benchmark.provenance import commit
 from ftim.assets import sha256_of
 from ftim.completion.weights import weights_path
@@ -47,8 +48,10 @@ def train_baseline(config: BaselineConfig, quiet: bool = False) -> BaselineTrain
     networks = load_loss_networks(LossWeights())
     basis = load_basis()
     assert networks.facenet is not None
-    path = config.output / "warm_pictures.safetensors"
-    warm = warm_pictures([*triplets, *portraits], pipeline, networks.facenet, basis, path)
+    warm = None
+    if config.warm_steps:
+        path = config.output / "warm_pictures.safetensors"
+        warm = warm_pictures([*triplets, *portraits], pipeline, networks.facenet, basis, path)
     painter = HeadPainter(pipeline.uv, pipeline.image)
     trainer = BaselineTrainer(config, School(basis, painter, networks, sampler, warm), quiet)
     about = config.recorded() | {
@@ -60,6 +63,8 @@ def train_baseline(config: BaselineConfig, quiet: bool = False) -> BaselineTrain
         "completed by": sha256_of(weights_path("ftim")),
         "licences": data.licences,
     }
+    if config.initial is not None:
+        about["before"] = history(read_training(config.initial))
     with whole_file(config.folder / "config.json") as temporary:
         temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     trainer.run()

@@ -4,7 +4,8 @@
     python scripts/publish_baselines.py            # the cards anew, after the benchmark has made new results
 
 The averaged weights go to benchmark/baselines/data/<method>.safetensors, the card beside them, the curve to
-results/figures/training_<method>.png, its numbers, averaged over 20 steps, to results/training/<method>.csv.
+results/figures/training_<method>.png, its numbers, averaged over 20 steps, to results/training/<method>.csv. Where a
+run went on from weights that shipped, the curve of the run before is kept under the same name with `_first` at its end.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from safetensors import safe_open
 from benchmark.baselines.basis import BASIS_PATH
 from benchmark.baselines.build import BASELINES
 from benchmark.baselines.training import TERMS
-from benchmark.baselines.weights import baseline_path, save_baseline
+from benchmark.baselines.weights import baseline_path, history, save_baseline, total_steps
 from benchmark.tables import RESULTS
 from ftim.assets import sha256_of
 from ftim.errors import FtimError, TrainingError
@@ -75,6 +76,17 @@ def publish(folder: Path) -> str:
     return name
 
 
+def told(run: dict[str, Any]) -> str:
+    """One run's steps, in words."""
+    parts = []
+    if run["warm_steps"]:
+        parts.append(f"{run['warm_steps']} of {run['warm_batch']} pictures without drawing")
+    if run["steps"]:
+        parts.append(f"{run['steps']} of three pictures")
+    parts += [f"{run['detail_steps']} in the stage `{stage}`" for stage in run["stages"][1:]]
+    return f"{', '.join(parts)} ({run['minutes']} minutes, commit {run['commit'][:7]})"
+
+
 def read_about(path: Path) -> dict[str, Any]:
     """What a file says of itself."""
     with safe_open(str(path), framework="pt") as file:
@@ -88,11 +100,8 @@ def card(name: str) -> str:
     training = read_about(path)["training"]
     with safe_open(str(path), framework="pt") as file:
         count = sum(file.get_tensor(key).numel() for key in file.keys())  # noqa: SIM118 - no mapping
-    later = "".join(f", then {training['detail_steps']} in the stage `{stage}`" for stage in training["stages"][1:])
     data = "\n".join(f"- `{key}`: {value}" for key, value in training["licences"].items())
-    steps = (
-        f"{training['warm_steps']} of {training['warm_batch']} pictures without drawing, {training['steps']} of three"
-    )
+    steps = "; then from there ".join(told(run) for run in history(training))
     return f"""# {name}
 
 {WHAT[name]} Re-implemented and retrained on the open head (source: *retrained*), a row of Table 1; not the authors'
@@ -102,7 +111,7 @@ code or weights. Made by `scripts/publish_baselines.py`; used by `benchmark/meth
 |---|---|
 | file | `{path.name}`, {path.stat().st_size / 1e6:.1f} MB, float16, {count:,} parameters, sha256 `{sha256_of(path)}` |
 | albedo basis | `{BASIS_PATH.name}`, sha256 `{training["basis"]}` |
-| steps, seed | {steps} pictures{later}; {training["minutes"]} minutes, seed {training["seed"]} |
+| steps, seed | {steps}. {total_steps(training)} in all, seed {training["seed"]} |
 | losses | docs/baselines.md |
 | code | commit {training["commit"]} |
 | weights averaged over | the last {1 / (1 - training["ema"]):.0f} steps or so (EMA {training["ema"]}) |

@@ -156,7 +156,7 @@ def before(training: dict[str, Any]) -> str:
     """The steps of the run that this one started from."""
     if "steps before" not in training:
         return ""
-    return f"{training['steps before']} of another run, whose curve ends in `_first`, and from there "
+    return f"{training['steps before']} of earlier runs, whose curves end in `_first` and so on, and from there "
 
 
 def softening(training: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from benchmark.baselines.basis import BASIS_PATH, save_basis
 from benchmark.baselines.build import BASELINES
 from benchmark.baselines.config import WARM_UP, BaselineConfig
 from benchmark.baselines.training import TERMS, BaselineTrainer
-from benchmark.baselines.weights import baseline_path, load_baseline, save_baseline
+from benchmark.baselines.weights import baseline_path, history, load_baseline, save_baseline, total_steps
 from ftim.assets import sha256_of
+from ftim.completion.weights import load_weights, weights_path
 from ftim.errors import ModelFileError, SettingsError, TrainingError
 from ftim.training.log import TrainingLog, read_log
 from ftim.training.sampling import Sampler
@@ -42,8 +44,10 @@ def test_the_plan_has_the_warm_up_first_and_each_stage_after_it(tmp_path: Path) 
     assert stages[0] == (WARM_UP, 0, 2) and stages[6] == ("coarse", 4, 5) and stages[9] == ("detail", 2, 3)
     with pytest.raises(IndexError):
         plan.stage_at(10, ("coarse", "detail"))
-    with pytest.raises(SettingsError):
+    with pytest.raises(SettingsError, match="without --initial"):
         config(tmp_path, steps=0)
+    with pytest.raises(SettingsError, match="at least 0"):
+        config(tmp_path, detail_steps=-1)
 
 
 def test_a_stopped_run_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
@@ -115,6 +119,26 @@ def test_weights_survive_the_disk(saved: tuple[Path, Path]) -> None:
     assert not any(value.requires_grad for value in loaded.model.parameters())
 
 
+def test_a_run_goes_on_from_weights_that_ship(saved: tuple[Path, Path], tmp_path: Path) -> None:
+    path, basis_path = saved
+    at_work = replace(school(), warm=None, basis_path=basis_path)
+    changes: dict[str, Any] = {"name": "deng", "initial": path, "warm_steps": 0, "seed": 5}
+    trainer = BaselineTrainer(config(tmp_path / "more", **changes), at_work, quiet=True)
+    start = load_baseline(path, painter(), basis_path).model.state_dict()
+    assert all(torch.equal(value, start[name]) for name, value in trainer.model.state_dict().items())
+    trainer.run()
+    assert trainer.done == 2 and trainer.config.recorded()["initial"] == sha256_of(path)
+    with pytest.raises(TrainingError, match="weights of deng, not of chen"):
+        BaselineTrainer(config(tmp_path / "other", **changes | {"name": "chen"}), at_work, quiet=True)
+
+
+def test_steps_of_all_runs_count() -> None:
+    first = {"steps": 10, "warm_steps": 5, "warm_batch": 12, "detail_steps": 3, "stages": ["coarse", "detail"]}
+    first |= {"seed": 0, "learning_rate": 1e-4, "minutes": 1.0, "commit": "a" * 40}
+    second = first | {"warm_steps": 0, "before": history(first)}
+    assert total_steps(first) == 18 and total_steps(second) == 31 and len(history(second)) == 2
+
+
 @pytest.mark.parametrize("harm", ["truncated", "missing", "shape", "infinite", "absent", "basis"])
 def test_wrong_weights_are_refused(saved: tuple[Path, Path], harm: str) -> None:
     path, basis_path = saved
@@ -146,7 +170,9 @@ def test_shipped_weights_load_and_have_a_card(name: str) -> None:
     training = load_baseline(path, painter()).training
     card = path.with_suffix(".md").read_text(encoding="utf-8")
     assert path.stat().st_size <= SHIPPED_LIMIT and sha256_of(path) in card
-    assert training["steps"] >= 1200 and "celeba" not in json.dumps(training).lower()
+    assert "celeba" not in json.dumps(training).lower()
+    ours = load_weights(weights_path("ftim")).training
+    assert total_steps(training) >= ours["steps"] + ours.get("steps before", 0) >= 1200
     assert all(word in card for word in ("never CelebA", "## Limits", "## Who may be harmed", training["commit"]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,9 +11,10 @@ import torch
 from benchmark.tables import RESULTS
 from ftim.completion.bands import BAND_RADII
 from ftim.completion.settings import IMAGE_TO_IMAGE
-from ftim.completion.weights import SHIPPED, load_weights, weights_path
+from ftim.completion.weights import SHIPPED, load_weights, save_weights, weights_path
+from ftim.training.checkpoint import Checkpoint
+from ftim.training.initial import read_initial, softened
 from scripts.choose_softening import AMOUNTS, SEEN_AMOUNTS, choose, choose_seen, name_of
-from scripts.publish_weights import softened
 from tests.tiny_training import FORM, tiny_network
 
 
@@ -31,6 +33,25 @@ def test_gains_of_seen_skin_have_an_amount_of_their_own() -> None:
     change = state["to_gains.bias"] - softened(state, 0.5, 2.0)["to_gains.bias"]
     bands = len(BAND_RADII)
     assert change.tolist() == pytest.approx([0.5] * bands + [0] + [2.0] * bands, abs=1e-6)
+
+
+def test_training_goes_on_from_what_was_learnt_not_from_what_was_softened(tmp_path: Path) -> None:
+    state = tiny_network(FORM).state_dict()
+    path = tmp_path / "weights.safetensors"
+    training = {"steps": 7, "steps before": 5, "softened": 0.5, "softened seen": 2.0}
+    save_weights(path, softened(state, 0.5, 2.0), FORM, training)
+    initial = read_initial(path)
+    assert initial.steps == 12
+    for name, value in state.items():
+        assert torch.allclose(initial.state[name], value, rtol=2e-3, atol=2e-3), name
+
+
+def test_a_checkpoint_knows_the_steps_before_its_own(tmp_path: Path) -> None:
+    state = tiny_network(FORM).state_dict()
+    Checkpoint(3, "", {}, state, state, {}, 0.0).write(tmp_path / "checkpoint.pt")
+    assert read_initial(tmp_path / "checkpoint.pt").steps == 3
+    (tmp_path / "config.json").write_text('{"steps before": 40}')
+    assert read_initial(tmp_path / "checkpoint.pt").steps == 43
 
 
 def test_a_form_without_gains_stays_as_it_is() -> None:

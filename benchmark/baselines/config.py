@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ftim.assets import sha256_of
 from ftim.errors import SettingsError
 from ftim.training.cases import Source
 
@@ -44,6 +45,8 @@ class BaselineConfig:
     sources: tuple[Source, ...] = ("frll", "webmorph", "portraits")
     """Photographs; those of FTIM."""
 
+    initial: Path | None = field(default=None, metadata={"recorded": False})
+    """Weights that ship, of the same method, that this run starts from; recorded by their sha256."""
     data: Path | None = field(default=None, metadata={"recorded": False})
     """Folder with frll and webmorph; by default FTIM_DATA."""
     output: Path = field(default=Path("runs/baselines"), metadata={"recorded": False})
@@ -56,8 +59,10 @@ class BaselineConfig:
     """Steps."""
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.detail_steps, self.warm_batch) < 1 or min(self.warm_steps, self.rising) < 0:
-            raise SettingsError("steps, detail_steps, warm_batch must be at least 1, warm_steps, rising at least 0")
+        if self.warm_batch < 1 or min(self.steps, self.detail_steps, self.warm_steps, self.rising) < 0:
+            raise SettingsError("warm_batch must be at least 1; steps, detail_steps, warm_steps, rising at least 0")
+        if not self.steps and self.initial is None:
+            raise SettingsError("without --initial there must be steps")
         if not 0 <= self.ema <= 1:
             raise SettingsError(f"ema must lie in [0, 1], got {self.ema}")
 
@@ -73,6 +78,8 @@ class BaselineConfig:
             for item in dataclasses.fields(self)
             if item.metadata.get("recorded", True)
         }
+        if self.initial is not None:
+            own["initial"] = sha256_of(self.initial)
         return json.loads(json.dumps(own))
 
     def fingerprint(self) -> str:

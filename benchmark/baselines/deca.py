@@ -4,7 +4,8 @@ Coarse: linear albedo of 50 coefficients and light, regressed from the photograp
 regularisation losses. Then, with all of that frozen, the detail stage: a latent of 128 numbers, expression and pose
 give a UV displacement, which changes the normals that the light falls on; photometric, ID-MRF, soft symmetry and
 regularisation losses. Weights of terms as published: photometric 2, identity 0.2, albedo 1e-4 a squared coefficient;
-detail 2, ID-MRF 0.05, symmetry and regularisation 0.005, here a millimetre.
+detail 2, ID-MRF 0.05. Symmetry and size of the displacement have 0.005 a metre there, too little to matter; here 1e-4 a
+millimetre, which keeps the displacement to tenths of one.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ W_IDENTITY = 0.2
 W_ALBEDO = 1e-4
 W_LIGHT = 1.0
 W_MRF = 0.05
-W_DETAIL = 0.005
+W_DETAIL = 1e-4
+"""A millimetre."""
 _WIDTHS = (96, 64, 48, 32, 24)
 """8 to 128 texels."""
 

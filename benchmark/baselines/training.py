@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from benchmark.baselines.appearance import HeadPainter, Inputs
-from benchmark.baselines.basis import AlbedoBasis
+from benchmark.baselines.basis import BASIS_PATH, AlbedoBasis
 from benchmark.baselines.build import build_baseline
 from benchmark.baselines.config import WARM_UP, BaselineConfig
 from benchmark.baselines.lessons import WarmPictures
 from benchmark.baselines.model import Lesson
+from benchmark.baselines.weights import load_baseline
 from ftim.errors import TrainingError, TrainingStopped
 from ftim.losses import LossNetworks
 from ftim.metrics.facenet import face_embedding
@@ -38,7 +40,9 @@ class School:
     painter: HeadPainter
     networks: LossNetworks
     sampler: Sampler
-    warm: WarmPictures
+    warm: WarmPictures | None
+    """None where there is no warm-up."""
+    basis_path: Path = BASIS_PATH
 
 
 class BaselineTrainer:
@@ -53,6 +57,8 @@ class BaselineTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.model = build_baseline(config.name, school.basis, school.painter)
+        if config.initial is not None:
+            self._start_from(config.initial)
         self.model.train()
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
@@ -124,6 +130,7 @@ class BaselineTrainer:
 
     def _warm_terms(self) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(1_000_003 * self.config.seed + self.done)
+        assert self.school.warm is not None
         inputs, target = self.school.warm.draw(self.config.warm_batch, generator)
         return {"warm-up": self.model.warm_up(inputs, target)}
 
@@ -137,6 +144,12 @@ class BaselineTrainer:
         inputs = Inputs(example.photo, embedding, example.fit, batch.partial)
         lesson = Lesson(example, inputs, batch.perceptual, school.painter, school.networks)
         return self.model.losses(lesson, stage)
+
+    def _start_from(self, path: Path) -> None:
+        initial = load_baseline(path, self.school.painter, self.school.basis_path)
+        if initial.model.name != self.config.name:
+            raise TrainingError(f"{path} holds weights of {initial.model.name}, not of {self.config.name}")
+        self.model.load_state_dict(initial.model.state_dict())
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         if checkpoint.fingerprint != self.config.fingerprint():

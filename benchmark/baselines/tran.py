@@ -22,7 +22,7 @@ from benchmark.baselines.model import Baseline, Lesson
 from benchmark.baselines.networks import MapDecoder
 from ftim.completion.bands import enlarge
 from ftim.losses.photometric import photometric_loss
-from ftim.morphable.model import MorphableModel
+from ftim.morphable.model import MorphableModel, Region
 
 LATENT = 160
 REACH = 0.004
@@ -32,9 +32,12 @@ W_PROXY = 0.5
 W_IDENTITY = 0.2
 W_SYMMETRY = 0.5
 W_CONSTANCY = 0.05
-W_RESIDUAL = 0.05
+W_RESIDUAL = 0.1
+W_UNCOMPARED = 1.0
+"""Of what is drawn where no photograph is compared: eyes and teeth stay near the mean."""
 W_SHAPE = 0.02
 W_LIGHT = 1.0
+INNER = (Region.EYES, Region.TEETH, Region.TONGUE, Region.MOUTH)
 _PROXY_WIDTHS = (128, 96, 64, 32)
 """8 to 64 texels."""
 _DETAIL_WIDTHS = (160, 128, 96, 64, 32, 16)
@@ -95,6 +98,7 @@ class Tran(Baseline):
             "symmetry": W_SYMMETRY * asymmetry(full.albedo).mean(),
             "constancy": W_CONSTANCY * constancy(full.albedo, partial.color, partial.visibility).mean(),
             "regularisation": W_RESIDUAL * residual.square().mean()
+            + W_UNCOMPARED * self._uncompared(full.albedo, lesson)
             + W_SHAPE * ((full.offsets / MILLIMETRE).square().sum(2).mean() + uneven(full.offsets, self._edges).mean()),
             "light": W_LIGHT * full.light.square().mean(),
         }
@@ -106,6 +110,15 @@ class Tran(Baseline):
             small, detail = self.albedo_proxy(latent), self.albedo_residual(latent)
         proxy = self.basis.mean + enlarge(small, self.basis.mean.shape[-1] // small.shape[-1])
         return proxy, detail
+
+    def _uncompared(self, albedo: Tensor, lesson: Lesson) -> Tensor:
+        """Scalar: mean square distance of eyes, teeth and mouth from the mean, where no photograph shows them."""
+        atlas, model = lesson.painter.uv_renderer.atlas, lesson.painter.uv_renderer.model
+        regions = model.regions.new_tensor([int(region) for region in INNER])
+        inner = atlas.image(torch.isin(model.regions[atlas.face], regions)[None, :, None].to(albedo.dtype))
+        weight = inner * (1 - lesson.example.partial.visibility)
+        distance = (albedo - self.basis.mean).square().mean(1, keepdim=True)
+        return (weight * distance).sum() / weight.sum().clamp_min(1)
 
     def _offsets(self, features: Tensor) -> Tensor:
         """(B, V, 3) metres."""

@@ -49,6 +49,28 @@ def save_baseline(path: Path, state: Mapping[str, Tensor], training: dict[str, A
         save_file(halves, str(temporary), metadata={"about": json.dumps(about, sort_keys=True)})
 
 
+def read_training(path: Path) -> dict[str, Any]:
+    """What a file says of its training. Raises ``ModelFileError`` when it cannot be read."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            training: dict[str, Any] = json.loads((file.metadata() or {})["about"])["training"]
+    except Exception as error:  # safetensors raises its own error, OSError, KeyError, TypeError, ValueError
+        raise ModelFileError(f"{path} cannot be read as weights of a baseline: {error}") from error
+    return training
+
+
+def history(training: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Steps and settings of each run that weights have behind them, the first one first."""
+    kept = ("steps", "warm_steps", "warm_batch", "detail_steps", "seed", "learning_rate", "minutes", "commit", "stages")
+    return [*training.get("before", []), {name: training[name] for name in kept}]
+
+
+def total_steps(training: Mapping[str, Any]) -> int:
+    """Optimiser steps of all runs: warm-up, main stage, and later stages."""
+    later = (run["detail_steps"] * (len(run["stages"]) - 1) for run in history(training))
+    return sum(run["steps"] + run["warm_steps"] for run in history(training)) + sum(later)
+
+
 def load_baseline(path: Path, painter: HeadPainter, basis_path: Path = BASIS_PATH) -> LoadedBaseline:
     """Read weights of ``save_baseline``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +28,12 @@ def read_initial(path: Path) -> Initial:
     """
     if path.suffix != ".safetensors":
         checkpoint = Checkpoint.read(path)
-        return Initial(checkpoint.average, checkpoint.step + int(checkpoint.recorded.get("steps before", 0)))
+        about = path.with_name("config.json")
+        earlier = json.loads(about.read_text(encoding="utf-8")).get("steps before", 0) if about.is_file() else 0
+        return Initial(checkpoint.average, checkpoint.step + int(earlier))
     loaded = load_weights(path)
     training = loaded.training
-    state = softened(
-        loaded.network.state_dict(), -training.get("softened", 0.0), -training.get("softened seen", 0.0)
-    )
+    state = softened(loaded.network.state_dict(), -training.get("softened", 0.0), -training.get("softened seen", 0.0))
     return Initial(state, int(training["steps"]) + int(training.get("steps before", 0)))
 
 

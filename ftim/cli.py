@@ -12,8 +12,14 @@ from tyro.extras import SubcommandApp
 
 from ftim import __version__
 from ftim.errors import FtimError, PhotosFailedError, SettingsError, TrainingStopped
+from ftim.repository import PROGRAMS, run_program
+from ftim.shell_completion import Shell, completion_script
 
 DESCRIPTION = "A complete facial texture and a textured 3D head from one photograph."
+
+TRAINING = """Train FTIM on triplets: the networks that ship, the ablations of Table 2, or the paper's own form.
+
+Ctrl-C finishes the step and writes the checkpoint; --resume goes on from it, to the same losses."""
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -83,14 +89,41 @@ def reconstruct(
         raise PhotosFailedError("\n".join([f"{len(lines)} of {len(photos)} photographs failed:", *lines]))
 
 
-def build_app() -> SubcommandApp:
-    """All commands. Made when one is wanted: training brings PyTorch along, which takes its time to load."""
-    from ftim.training.command import train
+def benchmark() -> None:
+    """Score methods on photographs and write the tables, with the repository's benchmark/run.py."""
+    run_program("benchmark", ())
 
+
+def demo() -> None:
+    """Open the demo in a browser, with the repository's demo/app.py."""
+    run_program("demo", ())
+
+
+def completion(shell: Annotated[Shell, Positional]) -> None:
+    """Print a script that completes commands, options and files; write it to where your shell looks for such.
+
+    ~/.local/share/bash-completion/completions/ftim, ~/.config/fish/completions/ftim.fish, or _ftim in zsh's $fpath.
+
+    Args:
+        shell: Which.
+    """
+    print(completion_script(build_app(training=True), shell))
+
+
+def build_app(training: bool) -> SubcommandApp:
+    """All commands; without ``training`` that one lacks its options, which bring PyTorch along and take seconds."""
     app = SubcommandApp()
     app.command(reconstruct)
     app.command(assets)
-    app.command(train)
+    if training:
+        from ftim.training.command import train
+
+        app.command(help=TRAINING)(train)
+    else:
+        app.command(name="train", help=TRAINING)(lambda: None)
+    app.command(benchmark)
+    app.command(demo)
+    app.command(completion)
     return app
 
 
@@ -101,7 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ftim {__version__}")
         return 0
     try:
-        build_app().cli(prog="ftim", description=DESCRIPTION, args=arguments)
+        first = arguments[0] if arguments else ""
+        if first in PROGRAMS:
+            run_program(first, arguments[1:])
+        else:
+            build_app(training=first == "train").cli(prog="ftim", description=DESCRIPTION, args=arguments)
     except TrainingStopped as error:
         print(f"ftim: {error}", file=sys.stderr)
         return INTERRUPTED

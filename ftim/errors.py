@@ -61,12 +61,20 @@ class OutputError(FtimError):
     """A result cannot be written: full disk or no permission; the message names the file."""
 
 
+class ResultFolderError(FtimError):
+    """The folder of a result holds other files; the message names it. Nothing in it was changed."""
+
+
 class PhotosFailedError(FtimError):
     """Some photographs of many could not be used; the message lists each with its reason."""
 
 
 class DatasetError(FtimError):
     """A folder of photographs is missing, empty, or incomplete."""
+
+
+class RepositoryError(FtimError):
+    """A command needs the repository, and the package was installed without it; the message says what to do."""
 
 
 class SystemLibraryError(FtimError):

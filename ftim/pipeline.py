@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -39,6 +39,12 @@ from ftim.uv import UvRenderer
 TEXTURE_SIZE = 512
 LARGEST_CROP = 1280
 """Pixels: crops of larger faces are reduced to it; the largest texture has no room for more."""
+STAGES: tuple[str, ...] = (
+    "finding the face", "fitting the head", "lifting the skin", "completing the texture", "drawing the head",
+)  # fmt: skip
+"""What ``Pipeline.reconstruct_together`` does, in order."""
+Tell = Callable[[str], None]
+"""Is told each stage when it begins."""
 MOST_VIEWS = 3
 """Left, front and right, as FTIM is trained."""
 
@@ -172,10 +178,13 @@ class Pipeline:
         photos: Sequence[str | Path | np.ndarray],
         completion: str = DEFAULT_COMPLETION,
         indices: Sequence[int] | None = None,
+        tell: Tell = lambda stage: None,
     ) -> Reconstruction:
         """One to three photographs of one person, taken at one moment, into one texture.
 
         The first photograph's pose, expression and light are the result's; the others add the skin that they show.
+
+        ``tell`` is called with each of ``STAGES`` when it begins.
 
         Raises:
             ValueError: no photograph, or more than ``MOST_VIEWS``.
@@ -183,17 +192,23 @@ class Pipeline:
         """
         if not 1 <= len(photos) <= MOST_VIEWS:
             raise ValueError(f"1 to {MOST_VIEWS} photographs of one person, got {len(photos)}")
+        finding, fitting, lifting, completing, drawing = STAGES
+        tell(finding)
         pixels = [photo if isinstance(photo, np.ndarray) else read_photo(photo) for photo in photos]
         faces = [self.face(image, index) for image, index in zip(pixels, indices or [0] * len(pixels), strict=True)]
+        tell(fitting)
         together = Face.concatenate(faces)
         fit, skin = self.fit(together) if len(faces) == 1 else self.fit_together(together)
+        tell(lifting)
         views = [self.sharpened(pixels[i], faces[i], fit[i], skin[i : i + 1]) for i in range(len(faces))]
         partials = [self.partial(*view) for view in views]
         partial, (face, fit_of_first, skin_of_first) = partials[0], views[0]
         if len(views) > 1:
             partial = merge_views(PartialTexture.concatenate(partials), self.uv.shading(fit), 0)
+        tell(completing)
         complete = self.completion(completion)
         texture = complete(partial, fit_of_first)
+        tell(drawing)
         if complete.own_view:
             rendering = self.render_own(texture, partials[0], fit_of_first, face)
         else:

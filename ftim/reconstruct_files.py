@@ -5,11 +5,8 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,10 +23,9 @@ from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
 from ftim.reconstruction import FORMATS, Format, Reconstruction
 from ftim.report import Reporter
+from ftim.result_folders import FAILURES, REPORT, check_replaceable, face_folder, folder_names, whole_folder
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-REPORT = "report.json"
-FAILURES = "failures.json"
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ class Outcome:
 
 def find_photos(inputs: tuple[str, ...], output: Path | None = None) -> list[tuple[Path, str]]:
     """Files, folders (with all their photographs, at any depth) and patterns -> photographs, each with a name for its
-    folder, unique and below the output folder. Pictures inside ``output`` are results and are left out.
+    folder below the output folder (``folder_names``). Pictures inside ``output`` are results and are left out.
 
     Raises ``SettingsError`` for an input that is neither a file, a folder, nor a pattern that something matches.
     """
@@ -88,19 +84,8 @@ def find_photos(inputs: tuple[str, ...], output: Path | None = None) -> list[tup
             if not matches:
                 raise SettingsError(f"{text}: there is no such file or folder, and nothing matches it as a pattern")
             found |= {item: Path(item.name) for item in matches}
-    names: dict[str, Path] = {}
-    result = []
-    for photo, place in found.items():
-        if results is not None and results in photo.resolve().parents:
-            continue
-        name = place.with_suffix("").as_posix()
-        if name in names:  # another of that name: with its suffix, then with a number
-            name = place.as_posix()
-            while name in names:
-                name += "-again"
-        names[name] = photo
-        result.append((photo, name))
-    return result
+    photos = [photo for photo in found if results is None or results not in photo.resolve().parents]
+    return list(zip(photos, folder_names(found[photo] for photo in photos), strict=True))
 
 
 class Batch:
@@ -149,12 +134,15 @@ class Batch:
     def _one(self, photo: Path, name: str, key: str) -> int:
         pixels = read_photo(photo)
         indices = self._indices(pixels)
-        for index in indices:
+        several = self.settings.face == "all"
+        folders = [self.output / (face_folder(name, index) if several else name) for index in indices]
+        for path in folders:
+            check_replaceable(path)
+        for index, path in zip(indices, folders, strict=True):
             started = time.perf_counter()
             result = self.pipeline.reconstruct(pixels, self.settings.completion, index)
             taken = time.perf_counter() - started
-            several = self.settings.face == "all"
-            with whole_folder(self.output / (f"{name}-face{index}" if several else name)) as folder:
+            with whole_folder(path) as folder:
                 result.save(folder, self.settings.formats)
                 self._report(folder, photo, index, len(indices), key, result, taken)
         return len(indices)
@@ -183,12 +171,12 @@ class Batch:
 
     def _finished(self, name: str, key: str) -> bool:
         """Whether all faces of a photograph have their folders, made with these settings."""
-        first = self.output / (f"{name}-face0" if self.settings.face == "all" else name) / REPORT
+        first = self.output / (face_folder(name, 0) if self.settings.face == "all" else name) / REPORT
         try:
             report = json.loads(first.read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError):
             return False
-        others = [self.output / f"{name}-face{index}" / REPORT for index in range(1, report.get("faces", 1))]
+        others = [self.output / face_folder(name, index) / REPORT for index in range(1, report.get("faces", 1))]
         return bool(report.get("key") == key) and all(path.is_file() for path in others)
 
     def _clear_leftovers(self) -> None:
@@ -197,29 +185,3 @@ class Batch:
             for path in self.output.rglob(".*.tmp"):
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
-def whole_folder(path: Path, replace: Callable[[Path, Path], None] = os.replace) -> Iterator[Path]:
-    """A temporary folder beside ``path`` that becomes ``path``, in the place of what was there, when the block ends
-    well; after an error it is gone. Raises ``OutputError``."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    before = path.with_name(f".{path.name}.{os.getpid()}.before.tmp")
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        if path.exists():
-            replace(path, before)
-        try:
-            replace(temporary, path)
-        except BaseException:
-            if before.exists():  # what was there comes back
-                os.replace(before, path)
-            raise
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}. Make room there or choose another folder"
-        ) from error
-    finally:
-        for leftover in (temporary, before):
-            shutil.rmtree(leftover, ignore_errors=True)

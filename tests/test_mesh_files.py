@@ -97,6 +97,27 @@ def test_corners_are_the_models_vertices_with_their_places() -> None:
         model.triangles].numpy(), atol=1e-6)  # fmt: skip
 
 
+def test_normals_are_those_of_the_expression_that_they_stand_beside() -> None:
+    """Against the area-weighted mean of the triangles around each vertex, summed triangle after triangle."""
+    model = load_open_head()
+    triangles = model.triangles.numpy()
+    for expression, normals in (
+        (torch.zeros(1, len(EXPRESSIONS)), mesh().normals),
+        (fit().expression, mesh().expressive_normals),
+    ):
+        vertices = model.vertices(fit().identity, expression)[0].double().numpy()
+        a, b, c = vertices[triangles].transpose(1, 0, 2)
+        total = np.zeros_like(vertices)
+        for corner in triangles.T:
+            np.add.at(total, corner, np.cross(b - a, c - a))
+        expected = total / np.linalg.norm(total, axis=1, keepdims=True).clip(1e-15)
+        assert np.allclose(normals[mesh().triangles], expected[triangles], atol=1e-3)
+    cosine = (mesh().normals * mesh().expressive_normals).sum(1)
+    moved = np.linalg.norm(mesh().morphs[SMILE], axis=1)
+    assert np.degrees(np.arccos(cosine.clip(-1, 1)))[moved > 0.004].mean() > 5, "the smile turns the skin around it"
+    assert (cosine[moved == 0] > 0.9999).mean() > 0.95, "and leaves the rest as it was"
+
+
 def test_the_head_is_of_a_persons_size_and_looks_along_z() -> None:
     size = np.ptp(mesh().positions, axis=0)
     assert 0.1 < size[0] < 0.3 and 0.15 < size[1] < 0.45, "metres"
@@ -140,10 +161,12 @@ def test_obj_holds_the_head_with_its_expression(tmp_path: Path) -> None:
     values = {kind: np.array([line[1:] for line in lines if line[0] == kind], float) for kind in ("v", "vt", "vn")}
     faces = np.array([[corner.split("/")[0] for corner in line[1:]] for line in lines if line[0] == "f"], int) - 1
     assert np.allclose(values["v"], mesh().expressive, atol=1e-6) and (faces == mesh().triangles).all()
+    assert np.allclose(values["vn"], mesh().expressive_normals, atol=1e-5)
     assert np.allclose(values["vt"], np.stack([mesh().uv[:, 0], 1 - mesh().uv[:, 1]], 1), atol=1e-6)
     assert ["mtllib", "head.mtl"] in lines
     material = (tmp_path / "head.mtl").read_text()
-    assert "map_Kd head.png" in material and "Kd 1.0" in material
+    for line in ("map_Kd head.png", "Kd 1.0", "d 1.0", "illum 1"):
+        assert f"\n{line}" in material
     with Image.open(tmp_path / "head.png") as texture:
         assert (np.array(texture.convert("RGB")) == mesh().texture).all()
 

@@ -12,11 +12,12 @@ from PIL import Image
 import ftim
 from ftim.cli import main
 from ftim.data import load_portraits
-from ftim.errors import OutputError, SettingsError
+from ftim.errors import SettingsError
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
-from ftim.reconstruct_files import FAILURES, Batch, Settings, find_photos, whole_folder
+from ftim.reconstruct_files import Batch, Settings, find_photos
 from ftim.report import Reporter
+from ftim.result_folders import FAILURES
 
 FILES = [
     "albedo.png", "head.glb", "head.mtl", "head.obj", "overlay.png", "params.json", "partial.png", "report.json",
@@ -113,30 +114,16 @@ def test_inputs_are_files_folders_and_patterns(folder: Path) -> None:
         find_photos((str(folder / "empty"),))
 
 
-def test_a_folder_is_seen_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "result"
-    with whole_folder(target) as temporary:
-        (temporary / "file").write_text("first")
-        assert not target.exists()
-    with pytest.raises(RuntimeError), whole_folder(target) as temporary:
-        (temporary / "file").write_text("second")
-        raise RuntimeError
-    assert (target / "file").read_text() == "first" and [path.name for path in tmp_path.iterdir()] == ["result"]
-    with whole_folder(target) as temporary:
-        (temporary / "file").write_text("third")
-    assert (target / "file").read_text() == "third" and [path.name for path in tmp_path.iterdir()] == ["result"]
-
-    def fails_at_the_second(before: Path, after: Path) -> None:
-        if after == target:
-            raise OSError(28, "No space left on device")
-        before.replace(after)
-
-    with pytest.raises(OutputError, match="No space"), whole_folder(target, fails_at_the_second) as temporary:
-        (temporary / "file").write_text("fourth")
-    assert (target / "file").read_text() == "third" and [path.name for path in tmp_path.iterdir()] == ["result"]
-    (tmp_path / "taken").write_text("")
-    with pytest.raises(OutputError, match="taken"), whole_folder(tmp_path / "taken" / "result"):
-        pass
+def test_a_folder_of_other_files_stays_as_it_is(
+    folder: Path, tmp_path: Path, pipeline: Pipeline, reporter: Reporter
+) -> None:
+    (folder / "a").mkdir()
+    (folder / "a" / "diary.txt").write_text("mine")
+    (folder / "c").write_bytes((folder / "a.jpg").read_bytes())
+    photos = find_photos((str(folder / "a.jpg"), str(folder / "c")))
+    outcome = batch(folder, pipeline, reporter).run(photos, quiet=True)
+    assert outcome.done == 0 and all(reason.startswith("ResultFolderError") for reason in outcome.failures.values())
+    assert (folder / "a" / "diary.txt").read_text() == "mine" and (folder / "c").is_file()
 
 
 def test_wrong_settings_are_named() -> None:

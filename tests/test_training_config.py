@@ -51,8 +51,8 @@ def test_every_setting_that_decides_the_result_has_a_part_in_the_fingerprint() -
 
 def test_where_and_how_a_run_is_watched_has_none(tmp_path: Path) -> None:
     changed = TrainingConfig(
-        data=tmp_path, output=tmp_path, cache=tmp_path, device="cpu", resume=True, checkpoint_every=7,
-        preview_minutes=1.0, tensorboard=True,
+        data=tmp_path, triplets=tmp_path, output=tmp_path, cache=tmp_path, device="cpu", resume=True,
+        checkpoint_every=7, preview_minutes=1.0, tensorboard=True,
     )  # fmt: skip
     # The path of the initial weights is not recorded, their sha256 is: tests/test_trainer.py.
     unrecorded = {f.name for f in dataclasses.fields(TrainingConfig)} - {*recorded_fields(), "initial"}

@@ -13,6 +13,8 @@ from ftim.outputs import whole_file
 
 _FLOAT = 5126
 _ARRAY_BUFFER, _ELEMENT_BUFFER = 34962, 34963
+NAME = "head"
+"""Of the object and its mesh, in programs that import the file."""
 STILL = 1e-6
 """Metres: corners that an expression moves less are left out of its target."""
 
@@ -34,7 +36,8 @@ def save_glb(mesh: HeadMesh, path: str | Path) -> None:
         shape["weights"] = [round(float(weight), 6) for weight in mesh.weights]
         shape["extras"] = {"targetNames": list(mesh.morph_names)}
 
-    def name_targets(tree: dict[str, Any]) -> None:
+    def complete(tree: dict[str, Any]) -> None:
+        tree["nodes"][0]["name"] = tree["meshes"][0]["name"] = NAME
         (primitive,) = tree["meshes"][0]["primitives"]
         attributes = {tree["accessors"][index].get("bufferView") for index in primitive["attributes"].values()}
         for view in attributes:
@@ -45,7 +48,7 @@ def save_glb(mesh: HeadMesh, path: str | Path) -> None:
         mesh.to_trimesh(pbr=True, expression=False),
         include_normals=True,
         buffer_postprocessor=add_morphs,
-        tree_postprocessor=name_targets,
+        tree_postprocessor=complete,
     )
     with whole_file(Path(path)) as temporary:
         temporary.write_bytes(content)

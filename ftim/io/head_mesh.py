@@ -28,7 +28,9 @@ class HeadMesh:
     positions: np.ndarray
     """(V, 3) float32, the person without any expression."""
     normals: np.ndarray
-    """(V, 3) float32, unit vectors."""
+    """(V, 3) float32, unit vectors, of ``positions``."""
+    expressive_normals: np.ndarray
+    """(V, 3) float32, unit vectors, of ``expressive``."""
     uv: np.ndarray
     """(V, 2) float32 in [0, 1], origin top-left, v down."""
     triangles: np.ndarray
@@ -63,7 +65,7 @@ class HeadMesh:
         return trimesh.Trimesh(
             vertices=self.expressive if expression else self.positions,
             faces=self.triangles,
-            vertex_normals=self.normals,
+            vertex_normals=self.expressive_normals if expression else self.normals,
             visual=TextureVisuals(uv=np.stack([self.uv[:, 0], 1 - self.uv[:, 1]], 1), material=material),
             process=False,
         )
@@ -85,7 +87,8 @@ def head_mesh(model: MorphableModel, fit: Fit, texture: Tensor) -> HeadMesh:
         raise ValueError(f"one fit and a texture (1, 3, T, T) expected, got {len(fit)} and {tuple(texture.shape)}")
     if len(model.expression_basis) != len(EXPRESSIONS):
         raise ValueError(f"{model.name} has {len(model.expression_basis)} expressions, not ARKit's {len(EXPRESSIONS)}")
-    neutral = model.vertices(fit.identity, torch.zeros_like(fit.expression))
+    weights = fit.expression.clamp(0, 1)
+    neutral, expressive = (model.vertices(fit.identity, weight) for weight in (torch.zeros_like(weights), weights))
     corners = torch.stack([model.triangles.flatten(), model.uv_triangles.flatten()], 1)
     pairs, index = torch.unique(corners, dim=0, return_inverse=True)
     vertex, place = pairs.unbind(1)
@@ -93,10 +96,11 @@ def head_mesh(model: MorphableModel, fit: Fit, texture: Tensor) -> HeadMesh:
     return HeadMesh(
         positions=neutral[0, vertex].cpu().numpy(),
         normals=model.normals(neutral)[0, vertex].cpu().numpy(),
+        expressive_normals=model.normals(expressive)[0, vertex].cpu().numpy(),
         uv=model.uv[place].cpu().numpy(),
         triangles=index.view(-1, 3).cpu().numpy(),
         morphs=model.expression_basis[:, vertex].cpu().numpy(),
         morph_names=tuple(EXPRESSIONS),
-        weights=fit.expression[0].clamp(0, 1).cpu().numpy(),
+        weights=weights[0].cpu().numpy(),
         texture=np.ascontiguousarray(pixels.cpu().numpy()),
     )

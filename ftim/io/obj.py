@@ -9,6 +9,9 @@ from trimesh.exchange.obj import export_obj
 from ftim.io.head_mesh import HeadMesh
 from ftim.outputs import whole_file
 
+OPAQUE = "d 1.0\nillum 1\n"
+"""For readers that take a material as transparent or shiny when it does not say: opaque, without highlights."""
+
 
 def save_obj(mesh: HeadMesh, path: str | Path, texture: str | None = None) -> None:
     """Write ``<name>.obj``, ``<name>.mtl`` and ``<name>.png`` into one folder; OBJ counts v upwards.
@@ -30,7 +33,7 @@ def save_obj(mesh: HeadMesh, path: str | Path, texture: str | None = None) -> No
     (written,) = (name for name in files if name != material)
     contents = {
         picture: files[written],
-        material: files[material].decode().replace(written, picture).encode(),
+        material: f"{files[material].decode().replace(written, picture).rstrip()}\n{OPAQUE}".encode(),
         path.name: text.encode(),
     }
     if texture is not None:

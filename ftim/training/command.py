@@ -10,10 +10,7 @@ from ftim.training.config import TrainingConfig
 
 
 def train(config: Annotated[TrainingConfig, arg(name="")]) -> None:
-    """Train FTIM on triplets: the networks that ship, the ablations of Table 2, or the paper's own form.
-
-    Ctrl-C finishes the step and writes the checkpoint; --resume goes on from it, to the same losses.
-    """
+    """Train with these settings; ``ftim.cli.TRAINING`` says what a user reads of it."""
     from ftim.training.run import train as run_training
 
     trainer = run_training(config)

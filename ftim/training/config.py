@@ -55,7 +55,7 @@ class TrainingConfig:
     structure: float = 0.6
     """Share of structural dissimilarity in the photometric loss; 0 leaves the mean absolute difference alone (S8)."""
     sources: tuple[Source, ...] = ("frll", "webmorph", "portraits")
-    """Photographs; frll has the triplets."""
+    """Photographs; frll has triplets, folder has those of --triplets."""
     regressor: RegressorName = "landmarks"
     """What fits the head: landmarks, or deca (the paper's), for which you need DECA's files: docs/official.md."""
     bfloat16: bool = True
@@ -65,6 +65,9 @@ class TrainingConfig:
     """Checkpoint of another run, or weights that ship, that this one starts from; recorded by its sha256."""
     data: Path | None = field(default=None, metadata={"recorded": False})
     """Folder with frll and webmorph; by default FTIM_DATA."""
+    triplets: Path | None = field(default=None, metadata={"recorded": False})
+    """Folder of triplets of your own, for the source folder: a folder for each person and moment, and in it left.jpg,
+    front.jpg and right.jpg. In left the face turns to the picture's left."""
     output: Path = field(default=Path("runs/train"), metadata={"recorded": False})
     """Where the run's folder goes; it is named after the preset."""
     cache: Path = field(default=Path("runs/cache"), metadata={"recorded": False})

@@ -42,7 +42,7 @@ def train(config: TrainingConfig, quiet: bool = False) -> Trainer:
     Raises ``DatasetError``, ``AssetError``, ``CacheEntryError``, ``TrainingError``, ``OutputError``.
     """
     device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
-    data = load_training_data(config.sources, config.data)
+    data = load_training_data(config.sources, config.data, config.triplets)
     # Crops are cut and fitted on the CPU, so that a cache is the same wherever it was made.
     pipeline = Pipeline.build(texture_size=config.form.size, regressor=config.regressor)
     cache = ExampleCache(config.cache, pipeline)

@@ -1,0 +1,207 @@
+"""What happens on an event: takes what Gradio gives, asks the studio, returns what Gradio shows."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from demo.sessions import Session, Sessions
+from demo.studio import (
+    Studio,
+    View,
+    pack,
+    read_upload,
+    save_all,
+    save_head,
+    shown,
+    wireframe,
+)
+from ftim.errors import FtimError
+from ftim.pipeline import STAGES
+from ftim.reconstruction import Reconstruction, to_uint8
+from ftim.report import OwnScores
+
+STEPS = (*STAGES, "writing the files", "measuring")
+MAPS = 5
+DOWNLOADS = 5
+TEXTURES = ("texture.png", "albedo.png", "partial.png", "visibility.png")
+MESH = ("head.obj", "head.mtl", "albedo.png")
+KEEP = gr.skip()
+"""Leaves a component as it is."""
+
+
+class Desk:
+    """One for all pages; each page has its session."""
+
+    def __init__(self, studio: Studio, sessions: Sessions) -> None:
+        self.studio = studio
+        self.sessions = sessions
+
+    def reconstruct(
+        self, photo: str | None, size: int, yaw: float, azimuth: float, elevation: float, own_light: bool,
+        expression: str, request: gr.Request, progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio's way
+    ) -> Iterator[list[Any]]:  # fmt: skip
+        """A new photograph, or another size: of the largest face."""
+        view = View(yaw, azimuth, elevation, expression, own_light)
+        yield from self._make(photo, size, 0, view, request, progress, new=True)
+
+    def choose(
+        self, photo: str | None, size: int, yaw: float, azimuth: float, elevation: float, own_light: bool,
+        expression: str, event: gr.SelectData, request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Iterator[list[Any]]:  # fmt: skip
+        """Another face of the same photograph."""
+        view = View(yaw, azimuth, elevation, expression, own_light)
+        yield from self._make(photo, size, int(event.index), view, request, progress, new=False)
+
+    def look(
+        self, yaw: float, azimuth: float, elevation: float, own_light: bool, expression: str, request: gr.Request
+    ) -> Any:
+        """The view, drawn anew."""
+        session = self.sessions.get(str(request.session_hash))
+        if session.result is None:
+            return KEEP
+        return self._draw(session, View(yaw, azimuth, elevation, expression, own_light))
+
+    def express(self, expression: str, request: gr.Request) -> Any:
+        """The head with another expression."""
+        session = self.sessions.get(str(request.session_hash))
+        if session.result is None:
+            return KEEP
+        return str(save_head(session.result, expression, session.next_file("head", "glb")))
+
+    def serve(
+        self, photo: str | None, size: int, face: int, request: gr.Request
+    ) -> tuple[str, str, str, dict[str, Any]]:
+        """One call of the API. Raises ``gradio.Error`` with a sentence."""
+        session = self.sessions.get(str(request.session_hash))
+        try:
+            if photo is None:
+                raise gr.Error("There is no photograph in this call.", print_exception=False)
+            if size not in (256, 512, 1024):
+                raise gr.Error(f"texture_size is 256, 512 or 1024, not {size}.", print_exception=False)
+            session.uploads.add(Path(photo))
+            result = self.studio.reconstruct(read_upload(photo), size, face, lambda stage: None)
+        except FtimError as error:
+            raise gr.Error(sentence(error), print_exception=False) from None
+        folder = session.another_folder()
+        scores = self.studio.scores(result)
+        everything = save_all(result, scores, folder)
+        report = {block: vars(values) for block, values in scores.items()}
+        return str(folder / "overlay.png"), str(folder / "head.glb"), str(everything), report
+
+    def leave(self, request: gr.Request) -> None:
+        """The page was closed."""
+        self.sessions.close(str(request.session_hash))
+
+    def _make(
+        self, photo: str | None, size: int, face: int, view: View, request: gr.Request, progress: gr.Progress, new: bool
+    ) -> Iterator[list[Any]]:
+        session = self.sessions.get(str(request.session_hash))
+        session.result = None
+        if photo is None:
+            yield empty("Choose a photograph to begin.")
+            return
+        session.uploads.add(Path(photo))
+
+        def tell(stage: str) -> None:
+            progress((STEPS.index(stage), len(STEPS)), desc=stage.capitalize())
+
+        try:
+            tell(STEPS[0])
+            pixels = read_upload(photo)
+            thumbnails = self.studio.faces(pixels, size) if new else []
+            result = self.studio.reconstruct(pixels, size, face, tell)
+        except FtimError as error:
+            yield empty(sentence(error), alert=True)
+            return
+        folder = session.fresh_folder()
+        session.result = result
+        gallery = KEEP
+        if new:
+            gallery = gr.update(value=keep_pictures(folder, "face", thumbnails), visible=len(thumbnails) > 1)
+        pair = keep_pictures(folder, "shown", [np.asarray(shown(result.photo)), np.asarray(shown(result.overlay))])
+        maps = keep_pictures(folder, "map", pictures(result))
+        glb = save_head(result, view.expression, session.next_file("head", "glb"))
+        waiting = [gr.update(interactive=False)] * DOWNLOADS
+        first = [gallery, tuple(pair), self._draw(session, view), *maps, str(glb)]
+        yield [note("The head is there. Writing its files …"), *first, KEEP, *waiting]
+        tell(STEPS[-2])
+        tell(STEPS[-1])
+        scores = self.studio.scores(result)
+        everything = save_all(result, scores, folder)
+        files = (
+            everything,
+            folder / "head.glb",
+            pack(folder, "head-obj.zip", MESH),
+            pack(folder, "textures.zip", TEXTURES),
+            folder / "params.json",
+        )
+        ready = [gr.update(value=str(path), interactive=True) for path in files]
+        yield [
+            note(
+                f"Done. The photograph shows {self.studio.seen(result):.0%} of the facial skin; the rest is completed."
+            ),
+            *[KEEP] * (3 + MAPS + 1),
+            numbers(scores),
+            *ready,
+        ]
+
+    def _draw(self, session: Session, view: View) -> str:
+        assert session.result is not None
+        path = session.next_file("view", "webp")
+        Image.fromarray(self.studio.view(session.result, view)).save(path, quality=90)
+        return str(path)
+
+
+def sentence(error: Exception) -> str:
+    """An error's text as a sentence."""
+    text = str(error).strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def note(text: str, alert: bool = False) -> str:
+    """What the page says; an alert is read aloud at once."""
+    kind = "alert" if alert else "status"
+    return f'<p class="ftim-note ftim-{kind}" role="{kind}">{html.escape(text)}</p>'
+
+
+def empty(text: str, alert: bool = False) -> list[Any]:
+    """Nothing to show but a sentence."""
+    nothing: list[Any] = [None] * (2 + MAPS + 1)
+    downloads = [gr.update(value=None, interactive=False)] * DOWNLOADS
+    return [note(text, alert), gr.update(value=None, visible=False), *nothing, "", *downloads]
+
+
+def pictures(result: Reconstruction) -> list[np.ndarray]:
+    """For the tabs, in their order."""
+    texture, partial = result.texture, result.partial
+    confidence = to_uint8(partial.confidence.expand(-1, 3, -1, -1))
+    return [to_uint8(texture.texture), to_uint8(texture.albedo), to_uint8(partial.color), confidence, wireframe(result)]
+
+
+def keep_pictures(folder: Path, name: str, pictures: list[np.ndarray]) -> list[str]:
+    """Written as JPEG; their paths."""
+    paths = [str(folder / f"{name}-{number}.jpg") for number in range(len(pictures))]
+    for path, pixels in zip(paths, pictures, strict=True):
+        Image.fromarray(pixels).save(path, quality=93)
+    return paths
+
+
+def numbers(scores: dict[str, OwnScores]) -> str:
+    """The scores of this photograph as a small table."""
+    rows = []
+    for block, title in (("overlay", "Whole crop"), ("face", "Drawn skin")):
+        values = scores[block]
+        cells = ((values.l1, ".4f"), (values.psnr, ".1f"), (values.ssim, ".3f"), (values.cosine, ".3f"))
+        texts = ["–" if value is None else format(value, form) for value, form in cells]
+        rows.append(f"<tr><th scope='row'>{title}</th>" + "".join(f"<td>{text}</td>" for text in texts) + "</tr>")
+    head = "".join(f"<th scope='col'>{text}</th>" for text in ("", "L1 ↓", "PSNR ↑", "SSIM ↑", "FaceNet cosine ↑"))
+    caption = "The overlay against this photograph"
+    return f"<table class='ftim-numbers'><caption>{caption}</caption><tr>{head}</tr>{''.join(rows)}</table>"

@@ -1,0 +1,181 @@
+"""What the page asks of ftim: faces, heads, views, files. Knows nothing of Gradio."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from demo.presets import PRESETS
+from ftim.errors import PhotoError
+from ftim.io import head_mesh, save_glb
+from ftim.morphable import Region
+from ftim.outputs import whole_file
+from ftim.photo import read_photo
+from ftim.pipeline import Pipeline
+from ftim.reconstruction import Reconstruction, to_uint8
+from ftim.render.image import ImageRenderer, soften
+from ftim.render.views import lit_from, turned, with_expression
+from ftim.render.wireframe import draw_wireframe
+from ftim.report import OwnScores, Reporter
+from ftim.structures import Fit
+
+MAX_PIXELS = 25_000_000
+"""Of an upload."""
+SHOWN_SIDE = 1600
+"""Pixels: the longer side of what the page shows; the files have all of them."""
+VIEW_SIDE = 640
+"""Pixels: side of the turned head."""
+FARTHER = 1.25
+"""Than in the photograph: crown and neck are in the picture too."""
+THUMBNAIL = 144
+ZIP = "ftim-head.zip"
+FILES = (
+    "overlay.png", "texture.png", "albedo.png", "partial.png", "visibility.png", "head.glb", "head.obj", "head.mtl",
+    "params.json", "report.json",
+)  # fmt: skip
+"""What the zip holds."""
+
+
+@dataclass(frozen=True)
+class View:
+    """How the head is looked at; angles in degrees."""
+
+    yaw: float = 0.0
+    azimuth: float = 35.0
+    elevation: float = 25.0
+    expression: str = next(iter(PRESETS))
+    own_light: bool = True
+    """The light of the photograph instead of that of azimuth and elevation."""
+
+
+class Studio:
+    """The models, made once; each method serves one photograph."""
+
+    def __init__(self, build: Callable[[int], Pipeline], reporter: Reporter) -> None:
+        """``build`` makes a pipeline of a texture size."""
+        self._build = build
+        self._pipelines: dict[int, Pipeline] = {}
+        self._reporter = reporter
+
+    @classmethod
+    def build(cls, device: str = "cpu") -> Studio:
+        """With the models that ship. Raises ``AssetError``."""
+        return cls(lambda size: Pipeline.build(device, texture_size=size), Reporter.build(device))
+
+    def pipeline(self, size: int) -> Pipeline:
+        """Of a texture size."""
+        if size not in self._pipelines:
+            self._pipelines[size] = self._build(size)
+        return self._pipelines[size]
+
+    def faces(self, photo: np.ndarray, size: int) -> list[np.ndarray]:
+        """A small picture (S, S, 3) of each face of (H, W, 3) uint8, the largest first."""
+        return [thumbnail(photo, detection.box) for detection in self.pipeline(size).detector.detect(photo)]
+
+    def reconstruct(self, photo: np.ndarray, size: int, face: int, tell: Callable[[str], None]) -> Reconstruction:
+        """Raises ``FaceError``."""
+        return self.pipeline(size).reconstruct_together([photo], indices=[face], tell=tell)
+
+    def scores(self, result: Reconstruction) -> dict[str, OwnScores]:
+        """``overlay`` and ``face``."""
+        return self._reporter(result)
+
+    @torch.no_grad()
+    def view(self, result: Reconstruction, view: View) -> np.ndarray:
+        """(S, S, 4) uint8: the whole head, transparent around it."""
+        pipeline = self.pipeline(result.texture.albedo.shape[-1])
+        fit = expressive(result, view.expression)
+        fit = turned(fit, view.yaw, farther=FARTHER)
+        if not view.own_light:
+            fit = lit_from(fit, view.azimuth, view.elevation)
+        fit = fit_to(fit, VIEW_SIDE)
+        nothing = torch.zeros((1, 3, VIEW_SIDE, VIEW_SIDE), device=pipeline.device)
+        drawn = ImageRenderer(pipeline.model, pipeline.rasterizer, tuple(Region))(result.texture.albedo, fit, nothing)
+        return np.concatenate([to_uint8(drawn.image), to_uint8(soften(drawn.mask))], axis=2)
+
+    def seen(self, result: Reconstruction) -> float:
+        """Share of the facial skin that the photograph shows."""
+        pipeline = self.pipeline(result.texture.albedo.shape[-1])
+        atlas = pipeline.uv.atlas
+        skin = atlas.texel[pipeline.model.regions[atlas.face] == int(Region.FACE)]
+        return float(result.partial.visibility.flatten()[skin].mean())
+
+
+def read_upload(path: str | Path) -> np.ndarray:
+    """(H, W, 3) uint8. Raises ``PhotoError``, whose text says nothing of where the server keeps the file."""
+    path = Path(path)
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise PhotoError(
+                f"This photograph has {width} x {height} pixels; {MAX_PIXELS / 1e6:.0f} megapixels are the limit here. "
+                "Make it smaller first"
+            )
+        return read_photo(path)
+    except PhotoError as error:
+        raise PhotoError(str(error).replace(str(path), "The file")) from error
+    except Exception as error:  # Pillow raises many types for broken files
+        raise PhotoError("The file is not a photograph of a known kind; use JPEG, PNG or WebP") from error
+
+
+def expressive(result: Reconstruction, preset: str) -> Fit:
+    """The fit with a preset's expression."""
+    weights = PRESETS[preset]
+    return result.fit if weights is None else with_expression(result.fit, weights)
+
+
+def fit_to(fit: Fit, side: int) -> Fit:
+    """The fit for a picture of ``side`` pixels."""
+    return replace(fit, camera=fit.camera.resized(side, side))
+
+
+def save_head(result: Reconstruction, preset: str, path: Path) -> Path:
+    """GLB with a preset's expression to begin with."""
+    save_glb(head_mesh(result.model, expressive(result, preset), result.texture.albedo), path)
+    return path
+
+
+def save_all(result: Reconstruction, scores: dict[str, OwnScores], folder: Path) -> Path:
+    """Write every file and ``ZIP`` with all of them; its path."""
+    result.save(folder)
+    report = {"scores": {block: vars(values) for block, values in scores.items()}}
+    with whole_file(folder / "report.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return pack(folder, ZIP, FILES)
+
+
+def pack(folder: Path, name: str, files: tuple[str, ...]) -> Path:
+    """A zip of files of the folder, in it."""
+    with whole_file(folder / name) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for file in files:
+            archive.write(folder / file, file, zipfile.ZIP_STORED if file.endswith("png") else zipfile.ZIP_DEFLATED)
+    return folder / name
+
+
+def wireframe(result: Reconstruction) -> np.ndarray:
+    """The fit over the crop."""
+    return draw_wireframe(result.model, result.face, result.fit)
+
+
+def shown(pixels: np.ndarray) -> Image.Image:
+    """Not larger than a page needs."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
+    return image
+
+
+def thumbnail(photo: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
+    """A square around a box, with a margin; parts outside the photograph are grey."""
+    left, top, right, bottom = box
+    half = 0.75 * max(right - left, bottom - top)
+    x, y = (left + right) / 2, (top + bottom) / 2
+    square = Image.fromarray(photo).crop((round(x - half), round(y - half), round(x + half), round(y + half)))
+    return np.asarray(square.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS))

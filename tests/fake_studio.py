@@ -1,0 +1,50 @@
+"""A studio of milliseconds for tests of the demo: what it draws is the photograph, and it remembers what was asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from demo.studio import Studio, View
+from ftim.data import load_portraits
+from ftim.errors import NoFaceError
+from ftim.pipeline import Pipeline
+from ftim.reconstruction import Reconstruction
+from ftim.report import OwnScores
+
+
+@cache
+def a_result() -> Reconstruction:
+    """Of a real portrait, made once."""
+    return Pipeline.build(texture_size=256).reconstruct(load_portraits("test").photos[3].path)
+
+
+class FakeStudio(Studio):
+    """Gives the same head for every photograph; a black one holds no face."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.asked: list[int] = []
+        """The first pixel of each photograph, in order."""
+
+    def faces(self, photo: np.ndarray, size: int) -> list[np.ndarray]:
+        return [photo[:8, :8]] * 2
+
+    def reconstruct(self, photo: np.ndarray, size: int, face: int, tell: Callable[[str], None]) -> Reconstruction:
+        if photo.mean() < 5:
+            raise NoFaceError("No face was found")
+        self.asked.append(int(photo[0, 0, 0]))
+        time.sleep(self.seconds)
+        return a_result()
+
+    def scores(self, result: Reconstruction) -> dict[str, OwnScores]:
+        return {"overlay": OwnScores(0.01, 30.0, 0.9, 0.8), "face": OwnScores(0.02, None, 0.8, None)}
+
+    def view(self, result: Reconstruction, view: View) -> np.ndarray:
+        return np.zeros((16, 16, 4), np.uint8)
+
+    def seen(self, result: Reconstruction) -> float:
+        return 0.7

@@ -27,7 +27,7 @@ from ftim.pipeline import STAGES
 from ftim.reconstruction import Reconstruction, to_uint8
 from ftim.report import OwnScores
 
-STEPS = (*STAGES, "writing the files", "measuring")
+STEPS = (*STAGES, "measuring", "writing the files")
 MAPS = 5
 DOWNLOADS = 5
 TEXTURES = ("texture.png", "albedo.png", "partial.png", "visibility.png")
@@ -133,8 +133,8 @@ class Desk:
         first = [gallery, tuple(pair), self._draw(session, view), *maps, str(glb)]
         yield [note("The head is there. Writing its files …"), *first, KEEP, *waiting]
         tell(STEPS[-2])
-        tell(STEPS[-1])
         scores = self.studio.scores(result)
+        tell(STEPS[-1])
         everything = save_all(result, scores, folder)
         files = (
             everything,

@@ -6,7 +6,6 @@ FTIM_DATA=... python scripts/make_figures.py     # writes results/figures/hero.p
 from __future__ import annotations
 
 import dataclasses
-import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from ftim.outputs import whole_file
 from ftim.pipeline import Pipeline
 from ftim.reconstruction import Reconstruction, to_uint8
 from ftim.render.image import ImageRenderer
+from ftim.render.views import turned
 from ftim.structures import Fit
 
 BACKGROUND = 0.94
@@ -42,15 +42,6 @@ class Config:
     size: int = 288
     """Side of a picture in pixels."""
     output: Path = Path("results/figures/hero.png")
-
-
-def turned(fit: Fit, yaw: float) -> Fit:
-    """The fit seen from straight ahead and then turned by ``yaw`` degrees about the middle of the skull."""
-    cosine, sine = math.cos(math.radians(yaw)), math.sin(math.radians(yaw))
-    rotation = fit.rotation.new_tensor([[[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]]])
-    middle = fit.rotation.new_tensor([0.0, -0.01, -0.07])
-    place = fit.translation * fit.translation.new_tensor([0.0, 0.0, 1.05]) - rotation @ middle
-    return dataclasses.replace(fit, rotation=rotation, translation=place)
 
 
 def side_light(fit: Fit) -> Fit:

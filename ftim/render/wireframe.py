@@ -10,8 +10,8 @@ from ftim.morphable.model import MorphableModel, Region
 from ftim.render.pose import pose_head
 from ftim.structures import Face, Fit
 
-COLOURS = {Region.FACE: (120, 200, 255), Region.EARS: (255, 200, 80), Region.EYES: (255, 255, 255)}
-"""RGB of the edges of the parts that are drawn."""
+COLOURS = {Region.FACE: (120, 200, 255), Region.EARS: (255, 200, 80)}
+"""RGB of the edges of the parts that are drawn; eyeballs are not, since their edges would show through the lids."""
 STRENGTH = 0.6
 
 

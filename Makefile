@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help benchmark test figures demo demo-exists lint format environment clean
+.PHONY: help benchmark test figures demo lint browser format environment clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,12 +18,15 @@ help:
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmark/run.py --methods all $(ARGS)
 
-test: lint
+test: lint browser
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+browser:
+	@bash scripts/browser.sh
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
@@ -32,11 +35,8 @@ format: $(INSTALLED)
 figures: $(INSTALLED)
 	$(BIN)/python scripts/make_figures.py $(ARGS)
 
-demo: demo-exists $(INSTALLED)
+demo: $(INSTALLED)
 	$(BIN)/python demo/app.py $(ARGS)
-
-demo-exists:
-	@test -f demo/app.py || { echo "The demo is not part of this version yet: there is no demo/app.py." >&2; exit 1; }
 
 environment: $(INSTALLED)
 

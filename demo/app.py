@@ -59,13 +59,17 @@ def example_photos() -> list[Path]:
     return [photos[number].path for number in EXAMPLES]
 
 
-def launch(config: Config, parent: Path, block: bool = True) -> tuple[gr.Blocks, str, Sessions]:
-    """Serve the page; its blocks, address and sessions. All files are kept below ``parent``.
+def launch(
+    config: Config, parent: Path, block: bool = True, examples: list[Path] | None = None
+) -> tuple[gr.Blocks, str, Sessions]:
+    """Serve the page; its blocks, address and sessions. All files are kept below ``parent``; ``examples`` stand in the
+    place of the portraits.
 
     Raises ``AssetError`` for a model that cannot be had, ``OSError`` when the port is taken.
     """
     os.environ["GRADIO_TEMP_DIR"] = str(parent)
-    examples = example_photos() if config.examples else []
+    if examples is None:
+        examples = example_photos() if config.examples else []
     sessions = Sessions(parent)
     studio = Studio.build(config.device)
     studio.pipeline(512)

@@ -125,7 +125,9 @@ class Desk:
         session.result = result
         gallery = KEEP
         if new:
-            gallery = gr.update(value=keep_pictures(folder, "face", thumbnails), visible=len(thumbnails) > 1)
+            paths = keep_pictures(folder, "face", thumbnails)
+            named = [(path, f"Face {number}") for number, path in enumerate(paths, 1)]
+            gallery = gr.update(value=named, visible=len(named) > 1)
         pair = keep_pictures(folder, "shown", [np.asarray(shown(result.photo)), np.asarray(shown(result.overlay))])
         maps = keep_pictures(folder, "map", pictures(result))
         glb = save_head(result, view.expression, session.next_file("head", "glb"))

@@ -86,8 +86,8 @@ def build_page(desk: Desk, examples: list[Path]) -> gr.Blocks:
                 )  # fmt: skip
                 uploads_only(photo)
                 faces = gr.Gallery(
-                    label="Several faces: choose one", columns=5, height=150, visible=False, elem_id="faces",
-                    allow_preview=False, buttons=[],
+                    label="Several faces: choose one", columns=4, height=230, object_fit="contain", visible=False,
+                    elem_id="faces", allow_preview=False, buttons=[],
                 )  # fmt: skip
                 size = gr.Radio(
                     list(SIZES), value=512, label="Texture side", elem_id="size",

@@ -96,3 +96,22 @@ def test_a_photograph_without_a_face_is_answered_with_a_sentence(page: Page, tmp
     sentence = alert.inner_text()
     assert "no face" in sentence.lower() and sentence.endswith(".") and "/" not in sentence, sentence
     expect(page.locator("#download-0")).to_be_disabled()
+
+
+def test_one_of_several_faces_is_chosen(page: Page, tmp_path: Path) -> None:
+    pair = [Image.open(load_portraits("test").photos[number].path).convert("RGB") for number in (3, 8)]
+    both = Image.new("RGB", (sum(photo.width for photo in pair), max(photo.height for photo in pair)))
+    both.paste(pair[0], (0, 0))
+    both.paste(pair[1], (pair[0].width, 0))
+    both.save(tmp_path / "both.png")
+    page.set_input_files("#photo input[type=file]", tmp_path / "both.png")
+    faces = page.locator("#faces .gallery-item button")
+    expect(faces).to_have_count(2, timeout=PATIENCE)
+    expect(page.locator("#download-0")).to_be_enabled(timeout=PATIENCE)
+
+    before = page.locator("#map-complete img").get_attribute("src")
+    faces.nth(1).click()
+    page.wait_for_function("before => document.querySelector('#map-complete img').src !== before", arg=before)
+    expect(page.locator("#download-0")).to_be_enabled(timeout=PATIENCE)
+    expect(page.locator("#status")).to_contain_text("Done", timeout=PATIENCE)
+    expect(faces).to_have_count(2)

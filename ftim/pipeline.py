@@ -34,6 +34,7 @@ from ftim.render.image import ImageRenderer
 from ftim.render.rasterizer import Rasterizer, default_rasterizer
 from ftim.skin import SkinMask, skin_mask
 from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture
+from ftim.tone import skin_tone, teeth_mask, with_tone
 from ftim.uv import UvRenderer
 
 TEXTURE_SIZE = 512
@@ -147,6 +148,12 @@ class Pipeline:
         lit, sharp = self.own_view(texture, partial), face.image.shape[-1] > self.size
         return self.image.draw_lit(lit, fit, face.image, face.valid, sharp=sharp)
 
+    @torch.no_grad()
+    def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
+        """The skin's tone in the albedo and no longer in the light, for files and other light; nothing else changes."""
+        teeth = teeth_mask(self.uv.atlas, self.model.regions)
+        return with_tone(texture, fit, skin_tone(self.uv.shading(fit), partial), teeth)
+
     def completion(self, name: str) -> Completion:
         """A completion by its name, one of ``ftim.build.COMPLETIONS``. Raises ValueError for another."""
         return build_completion(name, self.uv, self.template)
@@ -183,6 +190,7 @@ class Pipeline:
         """One to three photographs of one person, taken at one moment, into one texture.
 
         The first photograph's pose, expression and light are the result's; the others add the skin that they show.
+        The result's albedo has the tone that the skin has in the photograph (``ftim.tone``).
 
         ``tell`` is called with each of ``STAGES`` when it begins.
 
@@ -213,4 +221,5 @@ class Pipeline:
             rendering = self.render_own(texture, partials[0], fit_of_first, face)
         else:
             rendering = self.render(texture, fit_of_first, face)
-        return Reconstruction(pixels[0], face, fit_of_first, skin_of_first, partial, texture, rendering, self.model)
+        texture, own_fit = self.toned(texture, partials[0], fit_of_first)
+        return Reconstruction(pixels[0], face, own_fit, skin_of_first, partial, texture, rendering, self.model)

@@ -1,0 +1,89 @@
+"""The tone of the skin is the albedo's; what is drawn stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from ftim.morphable import Region
+from ftim.pipeline import Pipeline
+from ftim.structures import Fit, PartialTexture, Texture
+from ftim.tone import BRIGHTEST, skin_tone, teeth_mask, with_tone
+from tests.small_school import fit_of
+from tests.small_school import pipeline as small_pipeline
+
+NO_TEETH = torch.zeros(1, 1, 4, 4)
+
+
+@pytest.fixture(scope="module")
+def head_fit() -> Fit:
+    return fit_of((20.0,))
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return small_pipeline()
+
+
+def partial_of(confidence: Tensor) -> PartialTexture:
+    return PartialTexture(confidence.expand(-1, 3, -1, -1), (confidence > 0).float(), confidence)
+
+
+def texture_of(albedo: Tensor) -> Texture:
+    return Texture(texture=albedo * 0.5, albedo=albedo)
+
+
+def test_the_tone_is_the_mean_shading_of_what_was_seen() -> None:
+    confidence = torch.zeros(2, 1, 4, 4)
+    confidence[0, 0, 0, :2] = torch.tensor([1.0, 0.5])
+    shading = torch.full((2, 3, 4, 4), 7.0)
+    shading[0, :, 0, 0], shading[0, :, 0, 1] = torch.tensor([0.3, 0.6, 0.9]), torch.tensor([0.6, 0.6, 0.6])
+    tone = skin_tone(shading, partial_of(confidence))
+    torch.testing.assert_close(tone[0], torch.tensor([0.4, 0.6, 0.8]))
+    assert tone[1].tolist() == [1, 1, 1], "nothing was seen"
+
+
+def test_albedo_times_light_stays(head_fit: Fit) -> None:
+    texture, tone = texture_of(torch.rand(1, 3, 4, 4)), torch.tensor([[0.3, 0.5, 1.2]])
+    toned, fit = with_tone(texture, head_fit, tone, NO_TEETH)
+    before = texture.albedo[..., None, None] * head_fit.light.permute(0, 2, 1)[:, :, None, None, None]
+    after = toned.albedo[..., None, None] * fit.light.permute(0, 2, 1)[:, :, None, None, None]
+    torch.testing.assert_close(after, before)
+    assert torch.equal(toned.texture, texture.texture), "the texture under the photograph's light is what it was"
+
+
+@pytest.mark.parametrize(("albedo", "expected"), [(0.5, 0.5), (1.0, BRIGHTEST), (4.0, 1.2)])
+def test_teeth_darken_only_as_far_as_they_would_shine(head_fit: Fit, albedo: float, expected: float) -> None:
+    teeth = torch.ones(1, 1, 4, 4)
+    texture = texture_of(torch.full((1, 3, 4, 4), albedo))
+    toned, _ = with_tone(texture, head_fit, torch.full((1, 3), 0.3), teeth)
+    torch.testing.assert_close(toned.albedo, torch.full((1, 3, 4, 4), expected))
+
+
+def test_the_mask_of_teeth_is_theirs(pipeline: Pipeline) -> None:
+    atlas, regions = pipeline.uv.atlas, pipeline.model.regions
+    mask = teeth_mask(atlas, regions)
+    assert mask.sum() == (regions[atlas.face] == int(Region.TEETH)).sum() > 0
+
+
+def test_half_the_light_is_half_the_albedo_in_the_same_light(pipeline: Pipeline, head_fit: Fit) -> None:
+    """The photograph alone cannot say whether skin is dark or the light little: by convention it is the skin."""
+    bright, dark = (_toned(pipeline, head_fit, exposure) for exposure in (1.0, 0.5))
+    skin = pipeline.model.regions[pipeline.uv.atlas.face] == int(Region.FACE)
+    texels = pipeline.uv.atlas.texel[skin]
+    ratio = dark[0].albedo.flatten(2)[..., texels] / bright[0].albedo.flatten(2)[..., texels]
+    torch.testing.assert_close(ratio, torch.full_like(ratio, 0.5), atol=1e-4, rtol=0)
+    torch.testing.assert_close(dark[1].light, bright[1].light, atol=1e-4, rtol=1e-4)
+
+
+def _toned(pipeline: Pipeline, fit: Fit, exposure: float) -> tuple[Texture, Fit]:
+    light = torch.zeros_like(fit.light)
+    light[:, 0], light[:, 3] = 2.8 * exposure, 0.4 * exposure  # from all around, and from a side
+    fit = replace(fit, light=light)
+    albedo = pipeline.template[None]
+    texture = Texture(texture=albedo * pipeline.uv.shading(fit), albedo=albedo)
+    atlas = pipeline.uv.atlas
+    return pipeline.toned(texture, partial_of(atlas.image(torch.ones(1, len(atlas.texel), 1))), fit)

@@ -33,10 +33,14 @@ PHOTO = "136_neutral_left_3quarter"
 EXAMPLES = ("018_smiling_front", "061_neutral_front", "034_smiling_right_3quarter", "129_neutral_front")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 SOFTWARE_GL = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
+TALL = 1200
+"""Pixels of the window until the length of the page is known."""
 PATIENCE = 180_000
 """Milliseconds."""
 SETTLE = 12_000
 """Milliseconds until the 3D head is drawn by software."""
+BELOW = 90
+"""Pixels below the page's own text, for Gradio's line."""
 QUALITY = 88
 
 
@@ -52,14 +56,15 @@ class Config:
 
 def picture(browser: Browser, address: str, photo: Path, width: int, theme: str) -> bytes:
     """The page after a photograph was chosen, in its whole length."""
-    page = browser.new_page(viewport={"width": width, "height": 3000})
+    page = browser.new_page(viewport={"width": width, "height": TALL})
     page.set_default_timeout(PATIENCE)
     page.goto(f"{address}?__theme={theme}")
     page.set_input_files("#photo input[type=file]", photo)
     expect(page.locator("#download-0")).to_be_enabled(timeout=PATIENCE)
     expect(page.locator("#head canvas")).to_be_visible(timeout=PATIENCE)
-    height = int(page.evaluate("document.querySelector('.gradio-container').scrollHeight"))
-    page.set_viewport_size({"width": width, "height": height})
+    end = page.locator(".ftim-footer").bounding_box()
+    assert end is not None
+    page.set_viewport_size({"width": width, "height": round(end["y"] + end["height"]) + BELOW})
     page.wait_for_timeout(SETTLE)
     taken = page.screenshot(type="jpeg", quality=QUALITY)
     page.close()

@@ -137,7 +137,7 @@ Development looked at the 12 validation people while forms were compared; CelebA
 - What the camera did not see is made up from the other half of the face, the template and the training people.
 - Trained on faces turned by up to about 45 degrees in studio light, and portraits from the front. Steeper views, hard
   light, hands and hair over the face give poor fillings.
-- The albedo keeps part of the light; skin far from the template's colour comes out paler or blotchy.
+- The albedo keeps part of gloss and shadow. Its tone is the photograph's: a face in the shade gets darker skin.
 - Works on maps of 256; larger maps take their finest detail from the photograph itself.
 
 ## Who may be harmed

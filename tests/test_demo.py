@@ -9,7 +9,9 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import pygltflib
 import pytest
+import trimesh
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -19,9 +21,11 @@ from demo.app import Config, launch
 from demo.presets import PRESETS
 from demo.sessions import Sessions
 from demo.studio import FILES, VIEW_SIDE, Studio, View, read_upload, save_head, thumbnail
+from demo.viewer import UNLIT
 from ftim.errors import PhotoError
 from ftim.morphable import EXPRESSIONS
 from ftim.pipeline import Pipeline
+from ftim.reconstruction import to_uint8
 from ftim.report import Reporter
 from tests.fake_studio import FakeStudio, a_result
 
@@ -119,6 +123,17 @@ def test_a_real_portrait_through_the_studio(tmp_path: Path) -> None:
     assert np.abs(turned.astype(float) - front).mean() > 3
     smile, plain = (save_head(result, name, tmp_path / f"{name}.glb").read_bytes() for name in ("Smile", "Neutral"))
     assert smile != plain and smile[:4] == b"glTF"
+
+
+def test_the_viewers_head_is_a_sound_file_without_light(tmp_path: Path) -> None:
+    path = save_head(a_result(), "Neutral", tmp_path / "head.glb")
+    gltf = pygltflib.GLTF2().load(str(path))
+    assert gltf is not None and gltf.extensionsUsed == [UNLIT]
+    assert all(UNLIT in material.extensions for material in gltf.materials)
+    (mesh,) = trimesh.load_scene(path, process=False).geometry.values()
+    expected = to_uint8(a_result().texture.texture)
+    assert np.array_equal(np.asarray(mesh.visual.material.baseColorTexture)[..., :3], expected)
+    assert path.stat().st_size == int.from_bytes(path.read_bytes()[8:12], "little")
 
 
 def test_the_api_gives_overlay_head_zip_and_report(address: tuple[str, FakeStudio, Sessions], tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ _OFFICIAL = (
 REASONS: dict[str, str] = {
     "deca": "Only its texture model is kept: a misplaced or misshapen head, which its own encoder can give, costs "
     "nothing here, and its smooth albedo of 50 coefficients is the open head's, drawn on the face alone. Its detail "
-    "stage learnt nothing (docs/baselines.md).",
+    "stage changes the shading, not the colours.",
     "chen": "Only its texture model is kept: its detail network sees what the shared, well placed fit unwraps from the "
     "very photograph that it is compared with.",
     "deng": "Only its texture model is kept, on a well placed head; its encoder starts from the embedding of the very "

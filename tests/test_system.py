@@ -130,3 +130,8 @@ def test_each_listed_library_is_loaded_by_its_package(library: SystemLibrary) ->
     files = importlib.metadata.files(library.needed_by) or []
     binaries = [Path(str(file.locate())) for file in files if ".so" in file.name]
     assert any(library.soname.encode() in binary.read_bytes() for binary in binaries)
+
+
+def test_a_space_installs_the_same_packages() -> None:
+    listed = (ROOT / "demo" / "packages.txt").read_text(encoding="ascii").split()
+    assert listed == debian_packages(LIBRARIES)

@@ -102,7 +102,8 @@ def row(pipeline: Pipeline, completion: Completion, face: Face, source: int) -> 
         with_inset(rendering, left=view == "right_3quarter")[0]
         for rendering, view in zip(renderings, VIEWS, strict=True)
     ]
-    return [*face.image, texture.texture[0], texture.albedo[0], *drawn]
+    toned, _ = pipeline.toned(texture, partial[source], fit[source])
+    return [*face.image, texture.texture[0], toned.albedo[0].clamp(0, 1), *drawn]
 
 
 def fitting_quality(sheet: Sheet, largest: int = LARGEST) -> int:

@@ -80,6 +80,9 @@ class FakePipeline:
     def render(self, texture: Texture, fit: Fit, face: Face) -> Rendering:
         return self.image.draw_lit(texture.albedo, fit, face.image)
 
+    def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
+        return texture, fit
+
 
 class Shift:
     """A completion: the partial texture made lighter, and grey where nothing was seen."""

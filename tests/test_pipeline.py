@@ -17,6 +17,7 @@ from ftim.metrics.image import psnr
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
 from ftim.reconstruction import Reconstruction
+from scripts.evaluate_detail import kept
 
 
 @pytest.fixture(scope="module")
@@ -136,15 +137,4 @@ def test_bad_photographs(pipeline: Pipeline, portraits: list[Path], tmp_path: Pa
 def test_visible_skin_keeps_the_photographs_detail(portraits: list[Path]) -> None:
     """Gradient energy inside the visible skin, overlay against photograph, with a texture of 1024."""
     result = Pipeline.build(texture_size=1024).reconstruct(portraits[1])
-    inside = ((result.rendering.mask > 0.5) & (result.skin > 0.9)).float()
-    inside = 1 - torch.nn.functional.max_pool2d(1 - inside, 9, 1, 4)
-    energy = [gradient_energy(image, inside) for image in (result.rendering.image, result.face.image)]
-    assert 0.9 < energy[0] / energy[1] < 1.15
-
-
-def gradient_energy(image: torch.Tensor, mask: torch.Tensor) -> float:
-    """Mean square of the steps to the right and down, where both ends lie inside the mask."""
-    right = (image[..., 1:] - image[..., :-1]).square()[..., :-1, :]
-    down = (image[..., 1:, :] - image[..., :-1, :]).square()[..., :-1]
-    whole = (torch.nn.functional.avg_pool2d(mask, 2, 1) == 1).float()
-    return float(((right + down) * whole).sum() / whole.sum())
+    assert 0.9 < kept(result) < 1.15

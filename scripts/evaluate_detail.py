@@ -1,0 +1,98 @@
+"""How much of the photograph's detail the overlay keeps on visible skin, on the validation people of FRLL.
+
+    FTIM_DATA=... python scripts/evaluate_detail.py            # writes results/detail.json
+
+Gradient energy (mean square of the steps to the right and down) of the overlay over that of the photograph, inside the
+skin that was seen, with textures of 1024 texels, through the path that ``ftim reconstruct`` takes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch
+import torch.nn.functional as F
+import tyro
+from torch import Tensor
+from tqdm import tqdm
+
+from benchmark.provenance import provenance
+from ftim.data import load_frll
+from ftim.errors import FtimError
+from ftim.outputs import whole_file
+from ftim.pipeline import Pipeline
+from ftim.reconstruction import Reconstruction
+
+TEXTURE_SIZE = 1024
+RIM = 4
+"""Pixels inside the border of drawn skin that do not count: there overlay and photograph are blended."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of ``evaluate_detail.py``."""
+
+    data: Path | None = None
+    """Folder of the Face Research Lab London Set; by default under FTIM_DATA."""
+    limit: int | None = None
+    """Only the first so many photographs."""
+    json: Path = Path("results/detail.json")
+    """The result."""
+
+
+def gradient_energy(image: Tensor, mask: Tensor) -> float:
+    """Mean square of the steps to the right and down of (1, 3, H, W), where both ends lie inside (1, 1, H, W)."""
+    right = (image[..., 1:] - image[..., :-1]).square()[..., :-1, :]
+    down = (image[..., 1:, :] - image[..., :-1, :]).square()[..., :-1]
+    whole = (F.avg_pool2d(mask, 2, 1) == 1).float()
+    return float(((right + down) * whole).sum() / whole.sum())
+
+
+def kept(result: Reconstruction) -> float:
+    """The overlay's gradient energy over the photograph's; 1 is all of it."""
+    inside = ((result.rendering.mask > 0.5) & (result.skin > 0.9)).float()
+    inside = 1 - F.max_pool2d(1 - inside, 2 * RIM + 1, 1, RIM)
+    overlay, photo = (gradient_energy(image, inside) for image in (result.rendering.overlay, result.face.image))
+    return overlay / photo
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Measure and write. Raises ``FtimError``."""
+    photos = load_frll(config.data).photos("validation").photos[: config.limit]
+    pipeline = Pipeline.build(texture_size=TEXTURE_SIZE)
+    rows = {photo.name: kept(pipeline.reconstruct(photo.path)) for photo in tqdm(photos, unit="photo")}
+    values = list(rows.values())
+    result = {
+        "texture_size": TEXTURE_SIZE,
+        "photographs": len(rows),
+        "lowest": round(min(values), 4),
+        "mean": round(fmean(values), 4),
+        "median": round(median(values), 4),
+        "highest": round(max(values), 4),
+        "rows": {name: round(value, 4) for name, value in rows.items()},
+        "provenance": provenance(torch.device("cpu")),
+    }
+    config.json.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(config.json) as temporary:
+        temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return result
+
+
+def main() -> None:
+    """Run; an expected error is one line on standard error and exit code 1."""
+    try:
+        result = run(tyro.cli(Config, description=__doc__))
+    except (FtimError, OSError) as error:
+        sys.exit(f"error: {error}")
+    print({name: value for name, value in result.items() if name not in ("rows", "provenance")})
+
+
+if __name__ == "__main__":
+    main()

@@ -38,6 +38,8 @@ from ftim.tone import skin_tone, teeth_mask, with_tone
 from ftim.uv import UvRenderer
 
 TEXTURE_SIZE = 512
+BACK_PROJECTIONS = 2
+"""Steps that give seen skin back what sampling it into the map and out again loses."""
 LARGEST_CROP = 1280
 """Pixels: crops of larger faces are reduced to it; the largest texture has no room for more."""
 STAGES: tuple[str, ...] = (
@@ -146,7 +148,16 @@ class Pipeline:
     def render_own(self, texture: Texture, partial: PartialTexture, fit: Fit, face: Face) -> Rendering:
         """As ``render`` into the photograph that ``partial`` was taken from: all that was seen is drawn as seen."""
         lit, sharp = self.own_view(texture, partial), face.image.shape[-1] > self.size
+        for _ in range(BACK_PROJECTIONS if sharp else 0):
+            lit = lit + self._lost_detail(lit, partial, fit, face)
         return self.image.draw_lit(lit, fit, face.image, face.valid, sharp=sharp)
+
+    def _lost_detail(self, lit: Tensor, partial: PartialTexture, fit: Fit, face: Face) -> Tensor:
+        """(B, 3, T, T) what seen skin lost when it was sampled into the map and back: the drawn picture's difference
+        from the photograph, unwrapped: a step of iterative back-projection (Irani and Peleg 1991)."""
+        drawn = self.image.draw_lit(lit, fit, face.image, face.valid, sharp=True)
+        difference = (face.image - drawn.image) * (drawn.mask > 0)
+        return (2 * self.uv(difference / 2 + 0.5, fit).color - 1) * partial.visibility
 
     @torch.no_grad()
     def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:

@@ -1,6 +1,6 @@
 """Twenty callers at once at the demo's named endpoint: all must be served, in their order, in little memory.
 
-    python scripts/demo_load.py            # writes results/demo/load.json
+    python scripts/demo_load.py            # writes results/demo_load.json
 
 The demo runs as its users start it, a process of its own; each caller is a ``gradio_client`` with a real portrait.
 """
@@ -44,7 +44,7 @@ class Config:
     """Callers."""
     texture_size: int = 512
     """What they ask for."""
-    json: Path = Path("results/demo/load.json")
+    json: Path = Path("results/demo_load.json")
     """The result."""
 
 

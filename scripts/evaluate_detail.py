@@ -55,9 +55,11 @@ def gradient_energy(image: Tensor, mask: Tensor) -> float:
     return float(((right + down) * whole).sum() / whole.sum())
 
 
-def kept(result: Reconstruction) -> float:
-    """The overlay's gradient energy over the photograph's; 1 is all of it."""
-    inside = ((result.rendering.mask > 0.5) & (result.skin > 0.9)).float()
+def kept(pipeline: Pipeline, result: Reconstruction) -> float:
+    """The overlay's gradient energy over the photograph's, where skin was seen; 1 is all of it."""
+    face, visibility = result.face, result.partial.visibility.expand(-1, 3, -1, -1)
+    seen = pipeline.image.draw_lit(visibility, result.fit, torch.zeros_like(face.image), face.valid).image[:, :1]
+    inside = ((seen > 0.99) & (result.rendering.mask > 0.5) & (result.skin > 0.9)).float()
     inside = 1 - F.max_pool2d(1 - inside, 2 * RIM + 1, 1, RIM)
     overlay, photo = (gradient_energy(image, inside) for image in (result.rendering.overlay, result.face.image))
     return overlay / photo
@@ -67,7 +69,7 @@ def run(config: Config) -> dict[str, Any]:
     """Measure and write. Raises ``FtimError``."""
     photos = load_frll(config.data).photos("validation").photos[: config.limit]
     pipeline = Pipeline.build(texture_size=TEXTURE_SIZE)
-    rows = {photo.name: kept(pipeline.reconstruct(photo.path)) for photo in tqdm(photos, unit="photo")}
+    rows = {photo.name: kept(pipeline, pipeline.reconstruct(photo.path)) for photo in tqdm(photos, unit="photo")}
     values = list(rows.values())
     result = {
         "texture_size": TEXTURE_SIZE,

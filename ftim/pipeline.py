@@ -157,7 +157,7 @@ class Pipeline:
         from the photograph, unwrapped: a step of iterative back-projection (Irani and Peleg 1991)."""
         drawn = self.image.draw_lit(lit, fit, face.image, face.valid, sharp=True)
         difference = (face.image - drawn.image) * (drawn.mask > 0)
-        return (2 * self.uv(difference / 2 + 0.5, fit).color - 1) * partial.visibility
+        return (2 * self.uv(difference / 2 + 0.5, fit).color - 1) * self.own_view.kept(partial)
 
     @torch.no_grad()
     def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:

@@ -94,8 +94,8 @@ def run(config: Config) -> None:
     lines = [
         "# The demo's page",
         "",
-        f"By `scripts/demo_screenshots.py`, in headless Chromium. Photographs: {LICENCE}. [demo_load.json](../demo_load.json):",
-        "twenty callers at once, by `scripts/demo_load.py`.",
+        f"By `scripts/demo_screenshots.py`, in headless Chromium. Photographs: {LICENCE}.",
+        "[demo_load.json](../demo_load.json): twenty callers at once, by `scripts/demo_load.py`.",
         "",
         *(f"![{width} pixels wide, {theme}]({width}-{theme}.jpg)\n" for width in WIDTHS for theme in THEMES),
     ]

@@ -26,5 +26,8 @@ class OwnView:
 
     def __call__(self, texture: Texture, partial: PartialTexture) -> Tensor:
         """(B, 3, T, T) sRGB under the photograph's light: seen skin over the completed texture."""
-        keep = feather(partial.visibility, self._groups.to(partial.visibility), self.blend) * partial.visibility
-        return torch.lerp(texture.texture, partial.color, keep)
+        return torch.lerp(texture.texture, partial.color, self.kept(partial))
+
+    def kept(self, partial: PartialTexture) -> Tensor:
+        """(B, 1, T, T) the share of the photograph: 1 where skin was seen, falling to 0 towards what was not."""
+        return feather(partial.visibility, self._groups.to(partial.visibility), self.blend) * partial.visibility

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from demo.presets import PRESETS
-from demo.viewer import save_for_viewer
 from ftim.errors import PhotoError
+from ftim.io import head_mesh, save_glb
 from ftim.morphable import Region
 from ftim.outputs import whole_file
 from ftim.photo import read_photo
@@ -138,8 +138,10 @@ def fit_to(fit: Fit, side: int) -> Fit:
 
 
 def save_head(result: Reconstruction, preset: str, path: Path) -> Path:
-    """GLB for the page's viewer, with a preset's expression to begin with."""
-    return save_for_viewer(result, expressive(result, preset), path)
+    """GLB for the page's viewer, whose own lights have a colour: under the photograph's light, as it is; with a
+    preset's expression to begin with."""
+    save_glb(head_mesh(result.model, expressive(result, preset), result.texture.texture), path, unlit=True)
+    return path
 
 
 def save_all(result: Reconstruction, scores: dict[str, OwnScores], folder: Path) -> Path:

@@ -161,7 +161,7 @@ class Pipeline:
 
     @torch.no_grad()
     def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
-        """The skin's tone in the albedo and no longer in the light, for files and other light; nothing else changes."""
+        """The skin's tone in the albedo and no longer in the light, for files and other light (``ftim.tone``)."""
         teeth = teeth_mask(self.uv.atlas, self.model.regions)
         return with_tone(texture, fit, skin_tone(self.uv.shading(fit), partial), teeth)
 

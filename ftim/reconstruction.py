@@ -31,6 +31,7 @@ class Reconstruction:
     """(H, W, 3) uint8 RGB."""
     face: Face
     fit: Fit
+    """Its light is one on average on the skin that was seen; the skin's tone is the albedo's (``ftim.tone``)."""
     skin: Tensor
     """(1, 1, S, S) where the crop shows the face itself."""
     partial: PartialTexture

@@ -31,7 +31,7 @@ def skin_tone(shading: Tensor, partial: PartialTexture) -> Tensor:
 
 
 def with_tone(texture: Texture, fit: Fit, tone: Tensor, teeth: Tensor) -> tuple[Texture, Fit]:
-    """Move a factor of each colour channel from the light to the albedo; their product, the texture, stays.
+    """Move a factor of each colour channel from the light to the albedo; on skin their product stays.
 
     The fit explains a photograph by the template's albedo under some light, so that a dark face would be a pale one in
     little light, and pale in any other light and program. Only the product is known. Here the light is taken to have a
@@ -45,6 +45,9 @@ def with_tone(texture: Texture, fit: Fit, tone: Tensor, teeth: Tensor) -> tuple[
         fit: of the same heads.
         tone: (B, 3) positive, ``skin_tone``.
         teeth: (1, 1, T, T) 1 on the teeth, ``teeth_mask``.
+
+    Returns:
+        Texture and fit with another albedo and light; ``texture.texture`` is what it was.
     """
     albedo, factor = texture.albedo, tone[:, :, None, None]
     brightness = albedo.mean(1, keepdim=True).clamp(min=1e-6)

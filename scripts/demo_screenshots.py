@@ -31,7 +31,8 @@ WIDTHS = (1440, 768, 390)
 THEMES = ("light", "dark")
 PHOTO = "136_neutral_left_3quarter"
 EXAMPLES = ("018_smiling_front", "061_neutral_front", "034_smiling_right_3quarter", "129_neutral_front")
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+"""The program, or None where there is none."""
 SOFTWARE_GL = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
 TALL = 1200
 """Pixels of the window until the length of the page is known."""
@@ -73,8 +74,7 @@ def picture(browser: Browser, address: str, photo: Path, width: int, theme: str)
 
 def run(config: Config) -> None:
     """Start the demo, take all pictures. Raises ``FtimError``."""
-    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if program is None:
+    if CHROMIUM is None:
         raise FtimError("There is no Chromium. On Debian: sudo apt-get install chromium")
     photos = {photo.name: photo.path for photo in load_frll(config.data).photos("validation").photos}
     config.output.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def run(config: Config) -> None:
         blocks, address, sessions = launch(
             DemoConfig(port=0), Path(parent), block=False, examples=[photos[name] for name in EXAMPLES]
         )
-        browser = playwright.chromium.launch(executable_path=program, args=list(SOFTWARE_GL))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(SOFTWARE_GL))
         kinds = [(width, theme) for width in WIDTHS for theme in THEMES]
         for width, theme in tqdm(kinds, desc="screenshots"):
             taken = picture(browser, address, photos[PHOTO], width, theme)

@@ -55,7 +55,7 @@ def gradient_energy(image: Tensor, mask: Tensor) -> float:
     return float(((right + down) * whole).sum() / whole.sum())
 
 
-def kept(pipeline: Pipeline, result: Reconstruction) -> float:
+def detail_kept(pipeline: Pipeline, result: Reconstruction) -> float:
     """The overlay's gradient energy over the photograph's, where skin was seen; 1 is all of it."""
     face, visibility = result.face, result.partial.visibility.expand(-1, 3, -1, -1)
     seen = pipeline.image.draw_lit(visibility, result.fit, torch.zeros_like(face.image), face.valid).image[:, :1]
@@ -69,7 +69,7 @@ def run(config: Config) -> dict[str, Any]:
     """Measure and write. Raises ``FtimError``."""
     photos = load_frll(config.data).photos("validation").photos[: config.limit]
     pipeline = Pipeline.build(texture_size=TEXTURE_SIZE)
-    rows = {photo.name: kept(pipeline, pipeline.reconstruct(photo.path)) for photo in tqdm(photos, unit="photo")}
+    rows = {photo.name: detail_kept(pipeline, pipeline.reconstruct(photo.path)) for photo in tqdm(photos, unit="photo")}
     values = list(rows.values())
     result = {
         "texture_size": TEXTURE_SIZE,

@@ -21,8 +21,8 @@ from demo.app import Config, launch
 from demo.presets import PRESETS
 from demo.sessions import Sessions
 from demo.studio import FILES, VIEW_SIDE, Studio, View, read_upload, save_head, thumbnail
-from demo.viewer import UNLIT
 from ftim.errors import PhotoError
+from ftim.io.glb import UNLIT
 from ftim.morphable import EXPRESSIONS
 from ftim.pipeline import Pipeline
 from ftim.reconstruction import to_uint8

@@ -4,7 +4,6 @@ a face. Needs Debian's ``chromium``."""
 from __future__ import annotations
 
 import json
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +16,8 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 from demo.app import Config, launch
 from demo.studio import FILES
 from ftim.data import load_portraits
+from scripts.demo_screenshots import CHROMIUM, SOFTWARE_GL
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-SOFTWARE_GL = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
 PATIENCE = 90_000
 """Milliseconds: a busy machine of one core."""
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
@@ -36,7 +34,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=SOFTWARE_GL)
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(SOFTWARE_GL))
         yield started
         started.close()
 

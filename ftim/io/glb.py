@@ -15,12 +15,16 @@ _FLOAT = 5126
 _ARRAY_BUFFER, _ELEMENT_BUFFER = 34962, 34963
 NAME = "head"
 """Of the object and its mesh, in programs that import the file."""
+UNLIT = "KHR_materials_unlit"
+"""glTF's extension for materials that no light changes."""
 STILL = 1e-6
 """Metres: corners that an expression moves less are left out of its target."""
 
 
-def save_glb(mesh: HeadMesh, path: str | Path) -> None:
+def save_glb(mesh: HeadMesh, path: str | Path, unlit: bool = False) -> None:
     """Write the head with base colour, metallic 0, normals, and one morph target an expression.
+
+    With ``unlit`` viewers show the texture as it is, whatever light they have: for one that holds its light already.
 
     The weights that a viewer starts with are the photograph's expression; 0 in all is the neutral face. Targets are
     sparse: they name the corners that they move. Raises ``OutputError`` when the file cannot be written.
@@ -43,6 +47,9 @@ def save_glb(mesh: HeadMesh, path: str | Path) -> None:
         for view in attributes:
             tree["bufferViews"][view]["target"] = _ARRAY_BUFFER
         tree["bufferViews"][tree["accessors"][primitive["indices"]]["bufferView"]]["target"] = _ELEMENT_BUFFER
+        if unlit:
+            tree["materials"][0]["extensions"] = {UNLIT: {}}
+            tree["extensionsUsed"] = [UNLIT]
 
     content = export_glb(
         mesh.to_trimesh(pbr=True, expression=False),

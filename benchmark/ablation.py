@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.records import HEADINGS, METRICS, PLACES, RecordError, Result, Scores, write_text
+from benchmark.bootstrap import compare
+from benchmark.records import HEADINGS, METRICS, PLACES, RELIT, RecordError, Result, Scores, write_text
 from benchmark.reported import TABLE_2
+from benchmark.verdicts import metrics_of
 
 NAME = "table2"
 PAGE = f"{NAME}.md"
@@ -23,23 +25,23 @@ DATASETS: tuple[str, ...] = ("celeba", "frll")
 TABLES: tuple[str, ...] = ("table1", "frll")
 """Folders that the results of these data sets lie in: CelebA's are those of Table 1."""
 BLOCKS = (
-    ("table1", "overlay", "CelebA, overlay: the whole crop against the photograph, as in the paper"),
-    ("table1", "face", "CelebA, face: the drawn head alone, where skin is visible"),
+    ("table1", "overlay", "CelebA, overlay, from the texture: the whole crop against the photograph, as in the paper"),
+    ("table1", "face", "CelebA, face, from the texture: the drawn head alone, where skin is visible"),
+    ("table1", f"{RELIT}overlay", "CelebA, overlay, albedo relit: the same, drawn from the albedo under fitted light"),
+    ("table1", f"{RELIT}face", "CelebA, face, albedo relit: the same, drawn from the albedo under fitted light"),
     ("frll", "unseen", "Cross-view, unseen: skin of the other photograph that the input did not show"),
     ("frll", "face", "Cross-view, face: all visible skin of the other photograph"),
 )
-_CROSS_VIEW = (("unseen", "psnr", 1), ("unseen", "ssim", 1), ("unseen", "lpips", -1), ("face", "cosine", 1))
-"""Block, metric, and whether more is better: what the ablation is judged by where nothing can be copied."""
 
 
 def table2_markdown(results: Path) -> str:
-    """The blocks and a sentence a row. Raises ``RecordError`` when a row of ``ROWS`` was not run yet."""
+    """The blocks, each with a sentence a row. Raises ``RecordError`` when a row of ``ROWS`` was not run yet."""
     parts = []
+    tables = {table: read_rows(results / table) for table in TABLES}
     for table, block, title in BLOCKS:
-        found = read_rows(results / table)
+        found = {name: result for name, result in tables[table].items() if block in result.blocks}
         parts.append(f"**{title}**\n\n" + _block(found, block, reported=(table, block) == ("table1", "overlay")))
-    cross_view = read_rows(results / "frll")
-    parts.append("\n".join(verdict(cross_view, row) for row in ROWS[:-1]))
+        parts.append("\n".join(verdict(found, row, block) for row in ROWS[:-1]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -51,7 +53,9 @@ def page_markdown(results: Path) -> str:
         "# table2\n\n"
         f"The ablation: {len(first.rows)} photographs of CelebA's test part, and {len(second.rows)} pairs of views of "
         "12 people whom no training saw. Made by `benchmark/run.py --table 2` from the JSON in `table1/` and `frll/`. "
-        "*reported* is the paper's own: other photographs of CelebA, another head, other training data."
+        "*reported* is the paper's own: other photographs of CelebA, another head, other training data. Differences "
+        "are an ablation's score less the full model's, with the 95 % interval of their mean by bootstrap (photographs "
+        "drawn anew on CelebA, people on FRLL); *level* is a difference whose interval holds 0."
     )
     return f"{head}\n\n{table2_markdown(results)}\n![Ablation](figures/ablation.jpg)\n"
 
@@ -74,16 +78,21 @@ def complete(results: Path) -> bool:
     return all((results / table / f"{row}.json").is_file() for table in TABLES for row in ROWS)
 
 
-def verdict(results: dict[str, Result], row: str) -> str:
-    """On how many of the four cross-view scores the full model is better than an ablation."""
-    ours, theirs = results["ftim"].summary, results[row].summary
-    worse = []
-    for block, metric, sign in _CROSS_VIEW:
-        full, other = (getattr(summary[block].mean, metric) for summary in (ours, theirs))
-        if sign * (full - other) > 0:
-            worse.append(f"{HEADINGS[metric][:-2]} ({block})")
-    named = f": {', '.join(worse)}" if worse else ""
-    return f"- `{row}` is worse than `ftim` on {len(worse)} of {len(_CROSS_VIEW)} cross-view scores{named}."
+def verdict(results: dict[str, Result], row: str, block: str) -> str:
+    """On how many scores of a block an ablation is worse than the full model, on which, and what is better or level.
+
+    Level is a difference whose 95 % interval holds 0 (benchmark/bootstrap.py).
+    """
+    metrics = metrics_of(results["ftim"], block, METRICS)
+    found = [compare(results[row], results["ftim"], block, metric) for metric in metrics]
+    by_verdict: dict[str, list[str]] = {"worse": [], "level": [], "better": []}
+    for comparison in found:
+        if comparison is not None:
+            by_verdict[comparison.verdict].append(str(comparison))
+    text = f"- `{row}` is worse than `ftim` on {len(by_verdict['worse'])} of {len(metrics)} scores"
+    texts = {word: "; ".join(differences) for word, differences in by_verdict.items()}
+    text += f": {texts['worse']}." if texts["worse"] else "."
+    return text + "".join(f" {word.capitalize()}: {texts[word]}." for word in ("level", "better") if texts[word])
 
 
 def write_table2(results: Path) -> None:
@@ -103,7 +112,7 @@ def _block(found: dict[str, Result], block: str, reported: bool) -> str:
     for name, result in found.items():
         summary = result.summary[block]
         images = f"{summary.scored} of {summary.total}"
-        lines.append(_line(name, means[name], columns, result.source, images))
+        lines.append(_line(name, means[name], columns, result.origin, images))
         if reported and name in TABLE_2:
             lines.append(_line(name, TABLE_2[name], columns, "reported", "10,000"))
     return "\n".join(lines)

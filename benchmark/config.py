@@ -31,8 +31,9 @@ class BenchmarkConfig:
     """``all`` that have their files, names separated by commas, or ``none``; see benchmark/methods."""
     overlays: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=DIR")] = ()
     """A folder of overlays that other code wrote, scored as the method NAME; see benchmark/overlays.py."""
-    dataset: Literal["portraits", "celeba", "frll"] = "portraits"
-    """portraits: 109 test portraits, fetched when needed. celeba, frll: from --data or $FTIM_DATA."""
+    dataset: Literal["portraits", "portraits_all", "celeba", "frll"] = "portraits"
+    """portraits: 109 portraits, fetched when needed; portraits_all: all 609 of them. Both are test photographs alone.
+    celeba, frll: from --data or $FTIM_DATA."""
     data: Path | None = None
     """Folder of the photographs."""
     protocol: Literal["overlay", "cross-view"] | None = None

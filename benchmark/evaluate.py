@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from benchmark.distributed import ALONE, Processes
-from benchmark.methods import Method
+from benchmark.methods import Drawings, Method
 from benchmark.overlays import OverlayFolder
 from benchmark.pictures import PictureFolder
 from benchmark.protocols import (
@@ -25,13 +25,15 @@ from benchmark.protocols import (
     load,
     make_views,
 )
-from benchmark.records import Row, Scores
+from benchmark.records import RELIT, Row, Scores
 from benchmark.scoring import MIN_PIXELS, Scorer
 from benchmark.work_log import WorkLog
 from ftim.pipeline import Pipeline
 from ftim.structures import Rendering
 
-Drawn = tuple[Pairs, Rendering]
+Drawn = tuple[Pairs, Drawings]
+FACES = ("face", f"{RELIT}face")
+"""Blocks without which a row says nothing."""
 
 
 @dataclass(frozen=True)
@@ -124,34 +126,39 @@ class Evaluation:
         for cases, pairs in shared.pairs:
             of_case = [[pairs.names.index(name) for name in case.rows] for case in cases]
 
-            def render(chosen: list[int], pairs: Pairs = pairs, of_case: list[list[int]] = of_case) -> Drawn:
+            def draw(chosen: list[int], pairs: Pairs = pairs, of_case: list[list[int]] = of_case) -> Drawn:
                 part = select(pairs, [index for case in chosen for index in of_case[case]])
-                return part, self.protocol.render(method, part)
+                return part, self.protocol.draw(method, part)
 
             start = time.perf_counter()
-            results, errors = isolate(render, list(range(len(cases))))
+            results, errors = isolate(draw, list(range(len(cases))))
             seconds += time.perf_counter() - start
             for case, error in errors.items():
                 rows += [Row(name, describe(error, *cases[case].photos)) for name in cases[case].rows]
-            for _, (part, rendering) in results:
-                rows += self._score(part, rendering, masked=not isinstance(method, OverlayFolder))
+            for _, (part, drawings) in results:
+                rows += self._score(part, drawings, masked=not isinstance(method, OverlayFolder))
                 if self.pictures is not None:
-                    self.pictures.keep(method.name, part, rendering)
+                    self.pictures.keep(method.name, part, drawings.main)
         order = [name for cases, pairs in shared.pairs for name in pairs.names]
         order = [*order, *(row.name for row in shared.failures)]
         rows.sort(key=lambda row: order.index(row.name))
         self.logs[method.name].append(rows, shared.seconds, seconds)
 
-    def _score(self, pairs: Pairs, rendering: Rendering, masked: bool) -> list[Row]:
+    def _score(self, pairs: Pairs, drawings: Drawings, masked: bool) -> list[Row]:
         scores: list[dict[str, Scores]] = [{} for _ in pairs.names]
-        finite = torch.isfinite(rendering.overlay).flatten(1).all(1) & torch.isfinite(rendering.image).flatten(1).all(1)
+        finite = is_finite(drawings.main) & is_finite(drawings.albedo)
         for target in pairs.targets:
-            image = rendering.overlay if target.block == "overlay" else unblended(rendering)
+            drawn_from = self.protocol.blocks[target.block]
+            rendering = drawings.texture if drawn_from == "texture" else drawings.albedo
+            if rendering is None:
+                continue
+            image = rendering.overlay if target.mask is None else unblended(rendering)
             values = self.scorer.score(torch.nan_to_num(image), target)
             for index, (value, applies) in enumerate(zip(values, target.applies().tolist(), strict=True)):
                 if applies:
                     scores[index][target.block] = value
-        drawn = ((rendering.mask > 0.5) * pairs.face_mask).sum((1, 2, 3)) / pairs.face_mask.sum((1, 2, 3)).clamp(min=1)
+        area = pairs.face_mask.sum((1, 2, 3)).clamp(min=1)
+        drawn = ((drawings.main.mask > 0.5) * pairs.face_mask).sum((1, 2, 3)) / area
         return [
             make_row(name, bool(finite[index]), scores[index], round(float(drawn[index]), 4) if masked else None)
             for index, name in enumerate(pairs.names)
@@ -167,9 +174,14 @@ def make_row(name: str, finite: bool, scores: dict[str, Scores], coverage: float
     """A row with scores, or with the reason why it has none: no visible face, or a rendering that is not numbers."""
     if not finite:
         return Row(name, "NotFiniteError: the rendering holds values that are not numbers")
-    if "face" not in scores:
+    if not scores.keys() & set(FACES):
         return Row(name, f"NoSkinError: fewer than {MIN_PIXELS} pixels of visible skin to score")
     return Row(name, None, scores, coverage)
+
+
+def is_finite(rendering: Rendering) -> Tensor:
+    """(B,) bool: whether picture and overlay are numbers."""
+    return torch.isfinite(rendering.overlay).flatten(1).all(1) & torch.isfinite(rendering.image).flatten(1).all(1)
 
 
 def unblended(rendering: Rendering) -> Tensor:
@@ -181,20 +193,11 @@ def select(pairs: Pairs, indices: list[int]) -> Pairs:
     """Some of the pairs, with all views when views are shared between pairs."""
     if indices == list(range(len(pairs.names))):
         return pairs
-    targets = [
-        replace(
-            target,
-            image=target.image[indices],
-            mask=None if target.mask is None else target.mask[indices],
-            embedding=None if target.embedding is None else target.embedding[indices],
-        )
-        for target in pairs.targets
-    ]
     return Pairs(
         [pairs.names[index] for index in indices],
         pairs.views[[pairs.inputs[index] for index in indices]],
         list(range(len(indices))),
         list(range(len(indices))),
-        targets,
+        [target.part(indices) for target in pairs.targets],
         pairs.face_mask[indices],
     )

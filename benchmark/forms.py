@@ -23,9 +23,9 @@ from benchmark.methods import CompletionMethod, Method
 from benchmark.run import BenchmarkConfig, RunError, evaluate, load_data
 from benchmark.scoring import Scorer
 from benchmark.tables import RESULTS
-from ftim.completion.ftim import FtimCompletion
+from ftim.build import network_completion
 from ftim.completion.network import TextureNetwork
-from ftim.completion.settings import FtimSettings
+from ftim.completion.settings import settings_from_json
 from ftim.errors import FtimError
 from ftim.pipeline import Pipeline
 from ftim.training.checkpoint import Checkpoint
@@ -68,11 +68,11 @@ class FormsTable(BenchmarkConfig):
 def averaged(checkpoint: Checkpoint, pipeline: Pipeline) -> CompletionMethod:
     """The form of a run with its averaged weights."""
     about = checkpoint.recorded
-    settings = FtimSettings.from_json(about["form"])
+    settings = settings_from_json(about["form"])
     network = TextureNetwork(settings.network)
     network.load_state_dict(checkpoint.average)
     network = network.eval().requires_grad_(False).to(pipeline.device)
-    completion = FtimCompletion(about["preset"], pipeline.uv, pipeline.template, network, settings)
+    completion = network_completion(about["preset"], pipeline.uv, pipeline.template, network, settings)
     return CompletionMethod(about["preset"], "retrained", completion, pipeline)
 
 

@@ -4,6 +4,9 @@ A picture belongs to the photograph whose file has the same name before the dot:
 either as large as the whole photograph, and then cut out as the photograph's face is, or as large as that crop; a
 photograph of the crop's own size counts as whole. Such a method has no mask: its face block compares the picture as it
 is, and its rows have no coverage. The seconds of its rows are those of reading.
+
+Nothing is known of how the pictures were drawn. They are taken as drawn from a model of faces, and stand in the blocks
+of the albedo, beside the model-based methods.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmark.methods import method_names
+from benchmark.methods import Drawing, Drawings, method_names
 from ftim.assets import sha256_of
 from ftim.data import PhotoFile
 from ftim.errors import FtimError, PhotoError
@@ -69,6 +72,7 @@ class OverlayFolder:
     sha256: str
     """Of the names and the contents of all pictures in the folder."""
     source: Literal["official"] = "official"
+    draws: tuple[Drawing, ...] = ("albedo",)
 
     @classmethod
     def match(cls, text: str, photos: Iterable[PhotoFile]) -> OverlayFolder:
@@ -93,14 +97,14 @@ class OverlayFolder:
             )
         return cls(name, paths, files, unmatched, _hash(by_stem.values()))
 
-    def rendering(self, names: list[str], face: Face) -> Rendering:
+    def drawings(self, names: list[str], face: Face) -> Drawings:
         """The overlays of some rows as (len(names), 3, S, S) beside their crops ``face``; the mask is 1 everywhere.
 
         Raises ``OverlayMissingError``, ``OverlaySizeError`` or ``OverlayUnreadableError``.
         """
         pictures = [self._picture(name, face[index]) for index, name in enumerate(names)]
         image = torch.stack(pictures).to(face.image)
-        return Rendering(image, torch.ones_like(image[:, :1]), image)
+        return Drawings(None, Rendering(image, torch.ones_like(image[:, :1]), image))
 
     def recorded(self) -> dict[str, Any]:
         """What a result says about the folder; no path of this machine."""

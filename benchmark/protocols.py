@@ -1,18 +1,21 @@
 """What is compared with what. A protocol turns photographs into pairs of views and says which pixels count.
 
 Overlay: the photograph a method got is the one it is compared with. Blocks: ``overlay``, the whole crop as in the
-paper; and ``face``, the drawn face where skin is visible, without any blending with the photograph.
+paper; and ``face``, the drawn face where skin is visible, without any blending with the photograph. Both are drawn from
+the method's texture of this photograph; ``relit_overlay`` and ``relit_face`` are the same pixels drawn from its albedo
+under the fitted light. A method that makes no texture of the photograph, but an albedo from a model of faces, has the
+second kind alone.
 
-Cross-view: three photographs of a person taken at one moment. The texture is completed from one and drawn with the fit
-of another. Blocks: ``face``, the visible skin of the other photograph; ``seen`` and ``unseen``, that part of it which
-the input photograph showed and the part which it did not.
+Cross-view: three photographs of a person taken at one moment. The texture is completed from one, and its albedo drawn
+with the fit and the light of another. Blocks: ``face``, the visible skin of the other photograph; ``seen`` and
+``unseen``, that part of it which the input photograph showed and the part which it did not.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -20,15 +23,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.methods import Method, TextureMethod
+from benchmark.methods import Drawing, Drawings, Method, TextureMethod
 from benchmark.overlays import OverlayFolder
+from benchmark.records import RELIT
 from benchmark.scoring import Scorer, Target
 from ftim.data import Frll, PhotoFile
 from ftim.data.frll import EXPRESSIONS, VIEWS, FrllExpression
 from ftim.errors import FtimError
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
-from ftim.structures import Batched, Face, Fit, PartialTexture, Rendering
+from ftim.structures import Batched, Face, Fit, PartialTexture
 
 EXPECTED_ERRORS: tuple[type[Exception], ...] = (FtimError, torch.linalg.LinAlgError)  # type: ignore[attr-defined]
 """What makes a row with a reason. Anything else is a mistake in the program and stops the run."""
@@ -83,14 +87,15 @@ class EvaluationProtocol(Protocol):
     """See the module's text."""
 
     name: str
-    blocks: tuple[str, ...]
+    blocks: dict[str, Drawing]
+    """In the order of the tables, and what each one scores."""
     together: bool
     """Whether the photographs of a case are of one person and fitted together; then cases are not batched."""
     cases: tuple[Case, ...]
 
     def pairs(self, views: Views, cases: list[Case]) -> Pairs: ...
 
-    def render(self, method: Method | OverlayFolder, pairs: Pairs) -> Rendering:
+    def draw(self, method: Method | OverlayFolder, pairs: Pairs) -> Drawings:
         """Of all pairs. Raises ``FtimError`` when the method fails."""
         ...
 
@@ -99,26 +104,32 @@ class OverlayProtocol:
     """One photograph a case."""
 
     name = "overlay"
-    blocks: tuple[str, ...] = ("overlay", "face")
     together = False
 
     def __init__(self, photos: tuple[PhotoFile, ...], pipeline: Pipeline, scorer: Scorer) -> None:
         self.pipeline = pipeline
         self.scorer = scorer
         self.cases = tuple(Case((photo,), (photo.name,)) for photo in photos)
+        self.blocks: dict[str, Drawing] = {
+            "overlay": "texture", "face": "texture", f"{RELIT}overlay": "albedo", f"{RELIT}face": "albedo",
+        }  # fmt: skip
 
     def pairs(self, views: Views, cases: list[Case]) -> Pairs:
         """Each view with itself."""
         image = views.face.image
         mask = visible_face(self.pipeline, views)
-        targets = [self.scorer.target("overlay", image, None), self.scorer.target("face", image, mask)]
+        targets = [
+            self.scorer.target("overlay", image, None),
+            self.scorer.target("face", image, mask, landmarks=views.face.landmarks),
+        ]
+        targets += [replace(target, block=RELIT + target.block) for target in targets]
         own = list(range(len(cases)))
         return Pairs([case.rows[0] for case in cases], views, own, own, targets, mask)
 
-    def render(self, method: Method | OverlayFolder, pairs: Pairs) -> Rendering:
-        """As a user would get it; of a folder of overlays, what lies there."""
+    def draw(self, method: Method | OverlayFolder, pairs: Pairs) -> Drawings:
+        """Completed once and drawn twice; of a folder of overlays, what lies there."""
         if isinstance(method, OverlayFolder):
-            return method.rendering(pairs.names, pairs.views.face)
+            return method.drawings(pairs.names, pairs.views.face)
         return method.reconstruct(pairs.views.face, pairs.views.fit, pairs.views.partial)
 
 
@@ -126,7 +137,6 @@ class CrossViewProtocol:
     """One person with one expression a case; six ordered pairs of three views."""
 
     name = "cross-view"
-    blocks: tuple[str, ...] = ("face", "seen", "unseen")
     together = True
 
     def __init__(
@@ -134,6 +144,7 @@ class CrossViewProtocol:
     ) -> None:
         self.pipeline = pipeline
         self.scorer = scorer
+        self.blocks: dict[str, Drawing] = {"face": "albedo", "seen": "albedo", "unseen": "albedo"}
         self.order = list(itertools.permutations(range(len(VIEWS)), 2))
         triplets = itertools.islice(itertools.product(people, EXPRESSIONS), limit)
         self.cases = tuple(self._case(frll, person, expression) for person, expression in triplets)
@@ -156,15 +167,19 @@ class CrossViewProtocol:
         face = visible_face(self.pipeline, views)[outputs]
         image = views.face.image[outputs]
         masks = {"face": face, "seen": face * (seen > 0.5), "unseen": face * (seen <= 0.5)}
-        targets = [self.scorer.target(block, image, mask, likeness=block == "face") for block, mask in masks.items()]
+        landmarks = views.face.landmarks[outputs]
+        targets = [
+            self.scorer.target(block, image, mask, block == "face", landmarks if block == "face" else None)
+            for block, mask in masks.items()
+        ]
         return Pairs(list(case.rows), views, inputs, outputs, targets, face)
 
-    def render(self, method: Method | OverlayFolder, pairs: Pairs) -> Rendering:
+    def draw(self, method: Method | OverlayFolder, pairs: Pairs) -> Drawings:
         """The head of each input as each output shows it."""
         if not isinstance(method, TextureMethod):
             raise CrossViewError(f"{method.name} gives no texture of the shared head")
         views = pairs.views
-        return method.transfer(views.face, views.fit, views.partial, pairs.inputs, pairs.outputs)
+        return Drawings(None, method.transfer(views.face, views.fit, views.partial, pairs.inputs, pairs.outputs))
 
 
 class CrossViewError(FtimError):

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from ftim.assets import ASSETS, sha256_of
+from ftim.metrics.dlib_face import ASSET as DLIB_ASSET
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,8 +27,13 @@ PACKAGES = (
 USED_ASSETS = ("face_landmarker.task", "graph_final.pb", "alexnet.ckpt")
 
 
-def provenance(device: torch.device) -> dict[str, Any]:
-    """Everything but the photographs, as JSON values; no path and no name of this machine or its user."""
+def provenance(device: torch.device, dlib: bool = False) -> dict[str, Any]:
+    """Everything but the photographs, as JSON values; no path and no name of this machine or its user.
+
+    ``dlib`` says that dlib distances were measured.
+    """
+    packages = (*PACKAGES, "dlib-bin") if dlib else PACKAGES
+    assets = (*USED_ASSETS, DLIB_ASSET) if dlib else USED_ASSETS
     return {
         "commit": commit(),
         "code": code_hash(),
@@ -35,10 +41,18 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "device": device_name(device),
         "threads": torch.get_num_threads(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
-        "assets": {name: ASSETS[name].sha256 for name in USED_ASSETS} | shipped_files(),
+        "packages": {name: _version(name) for name in packages},
+        "assets": {name: ASSETS[name].sha256 for name in assets} | shipped_files(),
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+
+
+def _version(package: str) -> str:
+    """``unknown`` for one that was installed under another name."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def commit() -> str:
@@ -81,6 +95,18 @@ def shipped_paths() -> list[Path]:
     return sorted([*head, *weights])
 
 
+def weights_of(method: str) -> dict[str, str]:
+    """sha256 of the shipped files that a method's numbers depend on: the head with its template, and its weights.
+
+    The retrained baselines draw with the albedo basis besides. A method without weights here needs the head alone.
+    """
+    head, baselines = ROOT / "ftim" / "morphable" / "data", ROOT / "benchmark" / "baselines" / "data"
+    own = [path for path in shipped_paths() if path.name == f"{method}.safetensors"]
+    basis = [baselines / "albedo_basis.safetensors"] if any(path.parent == baselines for path in own) else []
+    chosen = [*own, *basis, *(path for path in shipped_paths() if path.parent == head)]
+    return {path.name: sha256_of(path) for path in chosen}
+
+
 def data_hash(paths: Iterable[Path]) -> str:
     """One sha256 for a set of files: that of their own sha256 in hexadecimal, sorted, one a line."""
     digests = sorted(sha256_of(path) for path in paths)
@@ -91,8 +117,8 @@ def code_hash() -> str:
     """One sha256 for the code that scores depend on, with the shipped data; tables and figures are left out."""
     files = [path for folder in ("ftim", "benchmark") for path in (ROOT / folder).rglob("*.py")]
     without_scores = {
-        "tables.py", "table1.py", "ablation.py", "reported.py", "figures.py", "worst_cases.py", "pictures.py", "run.py",
-        "config.py", "forms.py", "speed.py", "train_baseline.py",
+        "tables.py", "table1.py", "ablation.py", "bootstrap.py", "verdicts.py", "reported.py", "figures.py",
+        "worst_cases.py", "pictures.py", "run.py", "config.py", "forms.py", "speed.py", "train_baseline.py",
     }  # fmt: skip
     chosen = [path for path in files if not (path.parent.name == "benchmark" and path.name in without_scores)]
     return data_hash([*chosen, *shipped_paths()])

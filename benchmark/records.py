@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Self
@@ -17,8 +18,10 @@ from typing import Any, Self
 from ftim.errors import FtimError
 from ftim.outputs import whole_file
 
-SCHEMA = 1
+SCHEMA = 2
 DECIMALS = 5
+RELIT = "relit_"
+"""Before the name of a block: the same pixels, drawn from the albedo under the fitted light, not from the texture."""
 
 
 class RecordError(FtimError):
@@ -34,17 +37,21 @@ class Scores:
     ssim: float | None
     lpips: float | None
     cosine: float | None
+    """FaceNet's."""
+    dlib: float | None = None
+    """Distance of two descriptors of dlib's network; also None where dlib is not installed."""
 
 
 METRICS: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Scores))
 
-HEADINGS = {"l1": "L1 ↓", "psnr": "PSNR ↑", "ssim": "SSIM ↑", "lpips": "LPIPS ↓", "cosine": "cosine ↑"}
+HEADINGS = {"l1": "L1 ↓", "psnr": "PSNR ↑", "ssim": "SSIM ↑", "lpips": "LPIPS ↓", "cosine": "cosine ↑",
+            "dlib": "dlib distance ↓"}  # fmt: skip
 """Of columns, with the direction in which a metric is better."""
 
-PLACES = {"l1": 4, "psnr": 2, "ssim": 4, "lpips": 4, "cosine": 4}
+PLACES = {"l1": 4, "psnr": 2, "ssim": 4, "lpips": 4, "cosine": 4, "dlib": 4}
 """Decimals that tables print."""
 
-WORST = Scores(l1=1, psnr=0, ssim=0, lpips=1, cosine=0)
+WORST = Scores(l1=1, psnr=0, ssim=0, lpips=1, cosine=0, dlib=1)
 """What a failure counts in the mean over all images."""
 
 
@@ -122,9 +129,11 @@ class Result:
     table: str
     method: str
     source: str
+    note: str
+    """What a table says besides, such as of which data its weights are; may be empty."""
     protocol: str
     blocks: tuple[str, ...]
-    """The first is the paper's or the main one."""
+    """Those that the method has; the first is the paper's or the main one."""
     configuration: dict[str, Any]
     provenance: dict[str, Any]
     seconds_per_image: dict[str, float]
@@ -132,6 +141,15 @@ class Result:
     rows: tuple[Row, ...]
 
     @property
+    def origin(self) -> str:
+        """Source and note, as tables print them."""
+        return f"{self.source}, *{self.note}*" if self.note else self.source
+
+    def drawn(self, block: str) -> str:
+        """The block, or the one of the same pixels drawn from the albedo where the method has no other."""
+        return block if block in self.blocks else RELIT + block
+
+    @cached_property
     def summary(self) -> dict[str, BlockSummary]:
         """By block, from the rows."""
         return summarise(list(self.rows), self.blocks)

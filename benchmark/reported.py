@@ -51,9 +51,10 @@ REASONS: dict[str, str] = {
     "network that measures likeness.",
     "tran": "Only its texture model is kept: pose and coarse shape are the shared fit's, and its decoders start from "
     "textures that FTIM completed.",
-    "ftim": "Our network corrects the mirrored face, and in the photograph's own view all seen skin is drawn as it was "
-    "seen (docs/paper.md, S29), so that the overlay is close to a copy; the paper's decodes the whole map from a "
-    "latent, learnt from FaceScape on FLAME.",
+    "ftim": "Our network corrects the mirrored face, and the texture keeps seen skin as it was seen, so that the "
+    "overlay is close to a copy; the paper's decodes the whole map from a latent, learnt from FaceScape on FLAME.",
+    "ftim_paper": "The network, its inputs and the light taken out by subtraction are the paper's; the head, the "
+    "pictures and the number of steps are ours, where the paper's learnt from FaceScape on FLAME.",
 }
 """By method, what is its own; ``COMMON_REASONS`` hold besides. A method that is not here has the authors' weights."""
 

@@ -31,13 +31,13 @@ from benchmark.config import BenchmarkConfig, RunError
 from benchmark.distributed import ALONE, Processes, joined
 from benchmark.evaluate import Evaluation
 from benchmark.figures import draw_distributions
-from benchmark.methods import Method, build_method, choose_methods
+from benchmark.methods import Method, build_method, choose_methods, note_of
 from benchmark.methods import say_on_stderr as say
 from benchmark.overlays import OverlayFolder, match_folders, match_report
 from benchmark.pictures import PictureFolder
 from benchmark.protocols import CrossViewProtocol, EvaluationProtocol, OverlayProtocol
 from benchmark.provenance import data_hash, provenance
-from benchmark.records import Result, write_text
+from benchmark.records import RecordError, Result, write_text
 from benchmark.scoring import Scorer
 from benchmark.tables import DISTRIBUTIONS, DOCUMENTS, OVERLAYS, RESULTS, blocks_markdown, read_table, write_tables
 from benchmark.work_log import WorkLog, remove_logs
@@ -65,7 +65,10 @@ def load_data(config: BenchmarkConfig) -> Data:
         # Cross-view counts in triplets, of which three photographs each are listed one after the other.
         count = config.limit * (3 if config.chosen_protocol == "cross-view" else 1) if config.limit else None
         return Data(photos.first(count), frll, True)
-    photos = load_celeba(config.data) if config.dataset == "celeba" else load_portraits("test", config.data)
+    if config.dataset == "celeba":
+        photos = load_celeba(config.data)
+    else:
+        photos = load_portraits("all" if config.dataset == "portraits_all" else "test", config.data)
     return Data(photos.first(config.limit), None, False)
 
 
@@ -86,7 +89,7 @@ def run(config: BenchmarkConfig, quiet: bool = False) -> list[Result]:
         folders = match_folders(config.overlays, data.photos.photos)
         device = processes.take_device(config.device)
         pipeline = Pipeline.build(str(device), regressor=config.regressor)
-        scorer = Scorer.build(device)
+        scorer = Scorer.build(device, say if processes.is_first else lambda _: None)
         methods: list[Method | OverlayFolder] = [build_method(name, pipeline) for name in names]
         methods += folders
     return evaluate(config, data, pipeline, scorer, methods, device, quiet, processes)
@@ -125,10 +128,11 @@ def evaluate(
     """
     protocol = build_protocol(config, data, pipeline, scorer)
     work = config.folder / ".work" / config.table_name
-    about = processes.from_first(lambda: describe_run(data, device, processes))
+    about = processes.from_first(lambda: describe_run(data, device, scorer, processes))
 
     def open_logs(resume: bool = True) -> dict[str, WorkLog]:
         key = config.recorded() | {"code": about["code"], "data": about["data"]["sha256"], "device": device.type}
+        key |= {"dlib": scorer.dlib_face is not None}
         extra = {method.name: {"method": method.name} | describe_folder(method) for method in methods}
         return {name: WorkLog(work / f"{name}.jsonl", key | extra[name], resume, processes) for name in extra}
 
@@ -149,8 +153,9 @@ def evaluate(
             config.table_name,
             method.name,
             method.source,
+            note_of(method.name),
             protocol.name,
-            tuple(protocol.blocks),
+            tuple(block for block, drawn_from in protocol.blocks.items() if drawn_from in method.draws),
             config.recorded(),
             about | describe_folder(method),
             logs[method.name].seconds_per_image(),
@@ -160,15 +165,23 @@ def evaluate(
     ]
     for result in results:
         result.write(folder / f"{result.method}.json")
+    try:
+        publish(config, folder, pictures)
+    except RecordError as error:  # what was scored is written; other results beside it are of another kind
+        say(f"The tables were not made anew: {error}")
+    return results
+
+
+def publish(config: BenchmarkConfig, folder: Path, pictures: PictureFolder | None) -> None:
+    """Figures of one table, and all pages. Raises ``RecordError`` for results that cannot stand together."""
     everything = read_table(folder)
     draw_distributions(everything, folder / DISTRIBUTIONS)
     if pictures is not None:
         pictures.sheet([result.method for result in everything], folder / OVERLAYS)
     write_tables(config.folder, DOCUMENTS if config.folder == RESULTS else ())
-    return results
 
 
-def describe_run(data: Data, device: torch.device, processes: Processes) -> dict[str, Any]:
+def describe_run(data: Data, device: torch.device, scorer: Scorer, processes: Processes) -> dict[str, Any]:
     """The provenance of all results of a run."""
     photos = {
         "name": data.photos.name,
@@ -176,7 +189,7 @@ def describe_run(data: Data, device: torch.device, processes: Processes) -> dict
         "photos": len(data.photos),
         "sha256": data_hash(photo.path for photo in data.photos.photos),
     }
-    return provenance(device) | {"processes": processes.count, "data": photos}
+    return provenance(device, scorer.dlib_face is not None) | {"processes": processes.count, "data": photos}
 
 
 def describe_folder(method: Method | OverlayFolder) -> dict[str, Any]:

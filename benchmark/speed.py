@@ -112,7 +112,7 @@ def build_stages(pipeline: Pipeline, batch: int) -> list[Stage]:
     partial = pipeline.partial(face, fit, skin)
     completions = {name: pipeline.completion(name) for name in COMPLETIONS}
     texture = completions[COMPLETIONS[0]](partial, fit)
-    rendering = pipeline.render(texture, fit, face)
+    rendering = pipeline.draw_texture(texture, fit, face)
     model = pipeline.model
     positions = pose_head(model, fit).positions
 
@@ -126,7 +126,7 @@ def build_stages(pipeline: Pipeline, batch: int) -> list[Stage]:
     def everything_in_batch() -> None:
         found, seen = pipeline.fit(face)
         completed = completions[DEFAULT_COMPLETION](pipeline.partial(face, found, seen), found)
-        pipeline.render(completed, found, face)
+        pipeline.draw_texture(completed, found, face)
 
     network = load_weights(weights_path(DEFAULT_COMPLETION), pipeline.device).network
     side = FULL.size
@@ -149,7 +149,7 @@ def build_stages(pipeline: Pipeline, batch: int) -> list[Stage]:
             for name, run in completions.items()
         ),
         Stage(FORWARD, lambda: network(maps, parameters), 1),
-        Stage("render", lambda: pipeline.render(texture, fit, face), count),
+        Stage("render", lambda: pipeline.draw_texture(texture, fit, face), count),
         Stage("paste-back", paste, count),
         Stage("crop-to-overlay", everything_in_batch, count),
         Stage("photo-to-overlay", lambda: paste_one(pipeline, photos[0]), 1),
@@ -174,7 +174,7 @@ def reconstruct_all(pipeline: Pipeline, completion: Completion, photo: Any) -> o
     face = pipeline.face(photo)
     fit, skin = pipeline.fit(face)
     texture = completion(pipeline.partial(face, fit, skin), fit)
-    overlay = paste_back(photo, face, pipeline.render(texture, fit, face))
+    overlay = paste_back(photo, face, pipeline.draw_texture(texture, fit, face))
     maps = to_uint8(texture.texture), to_uint8(texture.albedo)
     model = pipeline.model
     # Corners of the UV chart are the mesh's vertices, so that seams of the atlas are kept.

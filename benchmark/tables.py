@@ -17,7 +17,7 @@ if __name__ == "__main__":  # started as a file, Python looks for modules beside
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmark import ablation, table1
-from benchmark.records import HEADINGS, METRICS, PLACES, RecordError, Result, Scores, write_text
+from benchmark.records import HEADINGS, METRICS, PLACES, RELIT, RecordError, Result, Scores, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
@@ -41,8 +41,10 @@ FIGURES = (
 )
 """Beside the JSON of a table, and what they show."""
 TITLES = {
-    ("overlay", "overlay"): "Overlay: the whole crop against the photograph, as in the paper",
-    ("overlay", "face"): "Face: the drawn head alone, where skin is visible",
+    ("overlay", "overlay"): "Overlay, from the texture: the whole crop against the photograph, as in the paper",
+    ("overlay", "face"): "Face, from the texture: the drawn head alone, where skin is visible",
+    ("overlay", f"{RELIT}overlay"): "Overlay, albedo relit: the same, drawn from the albedo under the fitted light",
+    ("overlay", f"{RELIT}face"): "Face, albedo relit: the same, drawn from the albedo under the fitted light",
     ("cross-view", "face"): "Face: all visible skin of the other photograph",
     ("cross-view", "seen"): "Seen: that part of it which the input photograph showed",
     ("cross-view", "unseen"): "Unseen: that part of it which the input photograph did not show",
@@ -66,9 +68,8 @@ def read_table(folder: Path) -> list[Result]:
     for result in results:
         if result.table != folder.name:
             raise RecordError(f"{folder}: {result.method} is of the table {result.table}")
-        for what in ("protocol", "blocks"):
-            if getattr(result, what) != getattr(results[0], what):
-                raise RecordError(f"{folder}: the {what} of {result.method} differs from {results[0].method}'s")
+        if result.protocol != results[0].protocol:
+            raise RecordError(f"{folder}: the protocol of {result.method} differs from {results[0].method}'s")
         names = [row.name for row in result.rows]
         if names != [row.name for row in results[0].rows]:
             raise RecordError(f"{folder}: {result.method} was run on other images than {results[0].method}")
@@ -78,24 +79,32 @@ def read_table(folder: Path) -> list[Result]:
 
 
 def blocks_markdown(results: list[Result]) -> str:
-    """One table a block; a second one, with failures as the worst score, where there are failures."""
-    parts = []
-    for block in results[0].blocks:
-        parts.append(f"**{TITLES[results[0].protocol, block]}**\n\n" + _table(results, block, "mean"))
+    """One table a block, of the methods that have it; a second one, with failures as the worst score, where there are
+    failures."""
+    blocks = blocks_of(results)
+    parts = [f"**{TITLES[results[0].protocol, block]}**\n\n" + _table(results, block, "mean") for block in blocks]
     if any(result.failures for result in results):
         parts.append(
-            "**All images, a failure counting as the worst score** (L1 1, PSNR 0, SSIM 0, LPIPS 1, cosine 0)\n\n"
-            + "\n\n".join(f"{block}:\n\n" + _table(results, block, "mean_all") for block in results[0].blocks)
+            "**All images, a failure counting as the worst score** (L1 1, PSNR 0, SSIM 0, LPIPS 1, cosine 0, dlib "
+            "distance 1)\n\n" + "\n\n".join(f"{block}:\n\n" + _table(results, block, "mean_all") for block in blocks)
         )
     return "\n\n".join(parts) + "\n"
 
 
+def blocks_of(results: list[Result]) -> list[str]:
+    """Those that at least one of the results has, in the order of ``TITLES``."""
+    return [
+        block
+        for protocol, block in TITLES
+        if protocol == results[0].protocol and any(block in result.blocks for result in results)
+    ]
+
+
 def _table(results: list[Result], block: str, statistic: str) -> str:
+    results = [result for result in results if block in result.blocks]
     summaries = {result.method: result.summary[block] for result in results}
     columns = [
-        metric
-        for metric in METRICS
-        if any(getattr(getattr(summary, statistic), metric) is not None for summary in summaries.values())
+        metric for metric in METRICS if any(getattr(summary.mean, metric) is not None for summary in summaries.values())
     ]
     lines = [
         "| method | " + " | ".join(HEADINGS[metric] for metric in columns) + " | images |",
@@ -105,7 +114,7 @@ def _table(results: list[Result], block: str, statistic: str) -> str:
         summary = summaries[result.method]
         scores: Scores = getattr(summary, statistic)
         numbers = " | ".join(_number(metric, getattr(scores, metric)) for metric in columns)
-        lines.append(f"| {result.method} ({result.source}) | {numbers} | {summary.scored} of {summary.total} |")
+        lines.append(f"| {result.method} ({result.origin}) | {numbers} | {summary.scored} of {summary.total} |")
     return "\n".join(lines)
 
 

@@ -21,15 +21,19 @@ def worst_rows(result: Result, block: str, count: int, metric: str = "lpips") ->
 def worst_markdown(
     results: dict[str, Result], ours: str, others: list[str], block: str, count: int, name: Callable[[str], str]
 ) -> str:
-    """The worst images of ``ours``, and what the others got there; ``name`` says what a method is called."""
+    """The worst images of ``ours``, and what the others got there; ``name`` says what a method is called.
+
+    A method without the block, which is drawn from textures, is shown by its albedo under the fitted light.
+    """
     by_name = {method: {row.name: row for row in results[method].rows} for method in others}
     lines = [
         "| photograph | " + " | ".join(name(method) for method in (ours, *others)) + " |",
         "|---|" + "---:|" * (1 + len(others)),
     ]
     for row in worst_rows(results[ours], block, count):
-        rows = [row, *(by_name[method][row.name] for method in others)]
-        lines.append(f"| {row.name} | " + " | ".join(_cell(item, block) for item in rows) + " |")
+        cells = [_cell(row, block)]
+        cells += [_cell(by_name[method][row.name], results[method].drawn(block)) for method in others]
+        lines.append(f"| {row.name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,10 @@ from demo.studio import (
 )
 from ftim.errors import FtimError
 from ftim.pipeline import STAGES
+from ftim.quality import Quality, assess
 from ftim.reconstruction import Reconstruction, to_uint8
-from ftim.report import OwnScores
 
-STEPS = (*STAGES, "measuring", "writing the files")
+STEPS = (*STAGES, "writing the files")
 MAPS = 5
 DOWNLOADS = 5
 TEXTURES = ("texture.png", "albedo.png", "partial.png", "visibility.png")
@@ -91,10 +92,9 @@ class Desk:
         except FtimError as error:
             raise gr.Error(sentence(error), print_exception=False) from None
         folder = session.another_folder()
-        scores = self.studio.scores(result)
-        everything = save_all(result, scores, folder)
-        report = {block: vars(values) for block, values in scores.items()}
-        return str(folder / "overlay.png"), str(folder / "head.glb"), str(everything), report
+        quality = assess(result)
+        everything = save_all(result, quality, folder)
+        return str(folder / "overlay.png"), str(folder / "head.glb"), str(everything), {"quality": asdict(quality)}
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
@@ -133,11 +133,10 @@ class Desk:
         glb = save_head(result, view.expression, session.next_file("head", "glb"))
         waiting = [gr.update(interactive=False)] * DOWNLOADS
         first = [gallery, tuple(pair), self._draw(session, view), *maps, str(glb)]
-        yield [note("The head is there. Writing its files …"), *first, KEEP, *waiting]
-        tell(STEPS[-2])
-        scores = self.studio.scores(result)
+        quality = assess(result)
+        yield [note("The head is there. Writing its files …"), *first, findings(quality), *waiting]
         tell(STEPS[-1])
-        everything = save_all(result, scores, folder)
+        everything = save_all(result, quality, folder)
         files = (
             everything,
             folder / "head.glb",
@@ -146,14 +145,7 @@ class Desk:
             folder / "params.json",
         )
         ready = [gr.update(value=str(path), interactive=True) for path in files]
-        yield [
-            note(
-                f"Done. The photograph shows {self.studio.seen(result):.0%} of the facial skin; the rest is completed."
-            ),
-            *[KEEP] * (3 + MAPS + 1),
-            numbers(scores),
-            *ready,
-        ]
+        yield [note("Done. The files are below."), *[KEEP] * (3 + MAPS + 2), *ready]
 
     def _draw(self, session: Session, view: View) -> str:
         assert session.result is not None
@@ -196,14 +188,8 @@ def keep_pictures(folder: Path, name: str, pictures: list[np.ndarray]) -> list[s
     return paths
 
 
-def numbers(scores: dict[str, OwnScores]) -> str:
-    """The scores of this photograph as a small table."""
-    rows = []
-    for block, title in (("overlay", "Whole crop"), ("face", "Drawn skin")):
-        values = scores[block]
-        cells = ((values.l1, ".4f"), (values.psnr, ".1f"), (values.ssim, ".3f"), (values.cosine, ".3f"))
-        texts = ["–" if value is None else format(value, form) for value, form in cells]
-        rows.append(f"<tr><th scope='row'>{title}</th>" + "".join(f"<td>{text}</td>" for text in texts) + "</tr>")
-    head = "".join(f"<th scope='col'>{text}</th>" for text in ("", "L1 ↓", "PSNR ↑", "SSIM ↑", "FaceNet cosine ↑"))
-    caption = "The overlay against this photograph"
-    return f"<table class='ftim-numbers'><caption>{caption}</caption><tr>{head}</tr>{''.join(rows)}</table>"
+def findings(quality: Quality) -> str:
+    """What was measured and what to be careful with, as a list."""
+    warnings = [f"<li class='ftim-warning'>{html.escape(warning.text)}</li>" for warning in quality.warnings]
+    items = [*warnings, *(f"<li>{html.escape(text)}</li>" for text in quality.sentences())]
+    return f"<ul class='ftim-findings'>{''.join(items)}</ul>"

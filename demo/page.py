@@ -61,13 +61,13 @@ class Parts:
     view: gr.Image
     maps: tuple[gr.Image, ...]
     head: gr.Model3D
-    numbers: gr.HTML
+    findings: gr.HTML
     downloads: tuple[gr.DownloadButton, ...]
 
     def outputs(self) -> list[Any]:
         """All of them."""
         return [
-            self.status, self.faces, self.slider, self.view, *self.maps, self.head, self.numbers, *self.downloads,
+            self.status, self.faces, self.slider, self.view, *self.maps, self.head, self.findings, *self.downloads,
         ]  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def build_page(desk: Desk, examples: list[Path]) -> gr.Blocks:
                     label="Photograph and overlay", type="filepath", interactive=False, max_height=520,
                     elem_id="overlay", buttons=["fullscreen"], slider_position=50,
                 )  # fmt: skip
-                numbers = gr.HTML(elem_id="numbers", padding=False)
+                findings = gr.HTML(elem_id="findings", padding=False)
         gr.HTML('<h2 class="ftim-section">The head</h2>', padding=False)
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=320):
@@ -165,7 +165,7 @@ def build_page(desk: Desk, examples: list[Path]) -> gr.Blocks:
                 for place, label in enumerate(DOWNLOADS)
             )
         gr.HTML(FOOTER, padding=False)
-        parts = Parts(status, faces, slider, view, tuple(maps), head, numbers, downloads)
+        parts = Parts(status, faces, slider, view, tuple(maps), head, findings, downloads)
         _api(desk)  # first: names of what the page itself calls would else get in the way
         _wire(desk, parts, photo, size, Knobs(yaw, azimuth, elevation, own_light, expression))
         page.unload(desk.leave)

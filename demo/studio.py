@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,11 @@ from ftim.morphable import Region
 from ftim.outputs import whole_file
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
+from ftim.quality import Quality
 from ftim.reconstruction import Reconstruction, to_uint8
 from ftim.render.image import ImageRenderer, soften
 from ftim.render.views import lit_from, turned, with_expression
 from ftim.render.wireframe import draw_wireframe
-from ftim.report import OwnScores, Reporter
 from ftim.structures import Fit
 
 MAX_PIXELS = 25_000_000
@@ -58,16 +58,15 @@ class View:
 class Studio:
     """The models, made once; each method serves one photograph."""
 
-    def __init__(self, build: Callable[[int], Pipeline], reporter: Reporter) -> None:
+    def __init__(self, build: Callable[[int], Pipeline]) -> None:
         """``build`` makes a pipeline of a texture size."""
         self._build = build
         self._pipelines: dict[int, Pipeline] = {}
-        self._reporter = reporter
 
     @classmethod
     def build(cls, device: str = "cpu") -> Studio:
         """With the models that ship. Raises ``AssetError``."""
-        return cls(lambda size: Pipeline.build(device, texture_size=size), Reporter.build(device))
+        return cls(lambda size: Pipeline.build(device, texture_size=size))
 
     def pipeline(self, size: int) -> Pipeline:
         """Of a texture size."""
@@ -83,10 +82,6 @@ class Studio:
         """Raises ``FaceError``."""
         return self.pipeline(size).reconstruct_together([photo], indices=[face], tell=tell)
 
-    def scores(self, result: Reconstruction) -> dict[str, OwnScores]:
-        """``overlay`` and ``face``."""
-        return self._reporter(result)
-
     @torch.no_grad()
     def view(self, result: Reconstruction, view: View) -> np.ndarray:
         """(S, S, 4) uint8: the whole head, transparent around it."""
@@ -99,13 +94,6 @@ class Studio:
         nothing = torch.zeros((1, 3, VIEW_SIDE, VIEW_SIDE), device=pipeline.device)
         drawn = ImageRenderer(pipeline.model, pipeline.rasterizer, tuple(Region))(result.texture.albedo, fit, nothing)
         return np.concatenate([to_uint8(drawn.image), to_uint8(soften(drawn.mask))], axis=2)
-
-    def seen(self, result: Reconstruction) -> float:
-        """Share of the facial skin that the photograph shows."""
-        pipeline = self.pipeline(result.texture.albedo.shape[-1])
-        atlas = pipeline.uv.atlas
-        skin = atlas.texel[pipeline.model.regions[atlas.face] == int(Region.FACE)]
-        return float(result.partial.visibility.flatten()[skin].mean())
 
 
 def read_upload(path: str | Path) -> np.ndarray:
@@ -144,10 +132,10 @@ def save_head(result: Reconstruction, preset: str, path: Path) -> Path:
     return path
 
 
-def save_all(result: Reconstruction, scores: dict[str, OwnScores], folder: Path) -> Path:
+def save_all(result: Reconstruction, quality: Quality, folder: Path) -> Path:
     """Write every file and ``ZIP`` with all of them; its path."""
     result.save(folder)
-    report = {"scores": {block: vars(values) for block, values in scores.items()}}
+    report = {"quality": asdict(quality)}
     with whole_file(folder / "report.json") as temporary:
         temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return pack(folder, ZIP, FILES)

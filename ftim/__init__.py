@@ -8,6 +8,7 @@ result.save("out/")
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+    from ftim.pipeline import Cover, Pipeline
     from ftim.reconstruction import Reconstruction
 
 __all__ = ["reconstruct"]
@@ -27,6 +29,7 @@ def reconstruct(
     face: int = 0,
     completion: str = "ftim",
     device: str = "cpu",
+    cover: Cover = "skin",
 ) -> Reconstruction:
     """The head of one face: texture, albedo, overlay, mesh.
 
@@ -37,16 +40,24 @@ def reconstruct(
         face: which face of the photograph, the largest being 0.
         completion: a name of ``ftim.build.COMPLETIONS``.
         device: where PyTorch computes.
+        cover: "skin" leaves hair, glasses and hands of the photograph as they are in the overlay; "full" draws the
+            whole face.
 
-    For many photographs make one ``ftim.pipeline.Pipeline`` and call its ``reconstruct``: the models load once.
+    Models stay loaded for the next call with the same texture size and device. ``ftim.quality.assess`` says how far to
+    trust a result.
 
     Raises:
         PhotoError: no photograph. FaceError: no usable face. AssetError: a model file that cannot be had.
     """
     import numpy as np
 
+    photos = [photo] if isinstance(photo, (str, Path, np.ndarray)) else list(photo)
+    return _pipeline(device, texture_size).reconstruct_together(photos, completion, [face] * len(photos), cover=cover)
+
+
+@functools.lru_cache(maxsize=1)
+def _pipeline(device: str, texture_size: int) -> Pipeline:
+    """The last one that was built: it keeps each completion that it loaded."""
     from ftim.pipeline import Pipeline
 
-    photos = [photo] if isinstance(photo, (str, Path, np.ndarray)) else list(photo)
-    pipeline = Pipeline.build(device, texture_size=texture_size)
-    return pipeline.reconstruct_together(photos, completion, [face] * len(photos))
+    return Pipeline.build(device, texture_size=texture_size)

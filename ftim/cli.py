@@ -54,13 +54,15 @@ def reconstruct(
     face: str = "largest",
     format: tuple[Literal["png", "glb", "obj", "json"], ...] = ("png", "glb", "obj", "json"),
     completion: str = "ftim",
+    cover: Literal["skin", "full"] = "skin",
+    scores: bool = False,
     device: str = "auto",
-    seed: int = 0,
     resume: bool = False,
 ) -> None:
     """Reconstruct the heads of photographs: a folder each, with overlay, textures, meshes, parameters and a report.
 
-    A photograph that cannot be used is reported at the end and does not stop the others; the exit status is then 1.
+    The report says how much of the face was seen, how well the head fits, and what to be careful with. A photograph
+    that cannot be used is reported at the end and does not stop the others; the exit status is then 1.
 
     Args:
         inputs: Photographs, folders of photographs, or patterns in quotes.
@@ -69,21 +71,24 @@ def reconstruct(
         face: largest, all, or the number of a face, the largest being 0.
         format: Which files: pictures, GLB, OBJ, parameters.
         completion: ftim, another network that ships, or mean, mirror, telea.
+        cover: skin leaves hair, glasses and hands of the photograph as they are; full draws the whole face.
+        scores: Compare each result with its photograph, by networks of 150 MB that are fetched once.
         device: auto takes a GPU where there is one.
-        seed: Nothing is drawn at random so far; it is kept in the report.
-        resume: Leave photographs alone that were finished with the same settings.
+        resume: Leave photographs alone that were finished with the same settings, code and weights.
     """
     from ftim.build import COMPLETIONS
     from ftim.reconstruct_files import Batch, Settings, find_photos
 
     if completion not in COMPLETIONS:
         raise SettingsError(f"there is no completion {completion!r}; there are {', '.join(COMPLETIONS)}")
-    settings = Settings(texture_size, face, format, completion, seed)
+    settings = Settings(texture_size, face, format, completion, cover, scores)
     photos = find_photos(inputs, output)
     outcome = Batch.build(output, settings, device, resume).run(photos)
     print(
         f"{outcome.done} reconstructed, {outcome.kept} kept from before, {len(outcome.failures)} failed; see {output}"
     )
+    for photo, texts in outcome.warned.items():
+        print(f"  {photo}: {' '.join(texts)}")
     if outcome.failures:
         lines = [f"  {photo}: {reason}" for photo, reason in outcome.failures.items()]
         raise PhotosFailedError("\n".join([f"{len(lines)} of {len(photos)} photographs failed:", *lines]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from ftim.build import (
     build_skin_mask,
 )
 from ftim.completion.base import Completion
-from ftim.completion.own_view import OwnView
 from ftim.face import CROP_SIZE, FaceDetector, align, detect_face, recut
 from ftim.merge import merge_views
 from ftim.morphable import MorphableModel, load_open_head
@@ -38,14 +37,15 @@ from ftim.tone import skin_tone, teeth_mask, with_tone
 from ftim.uv import UvRenderer
 
 TEXTURE_SIZE = 512
-BACK_PROJECTIONS = 2
-"""Steps that give seen skin back what sampling it into the map and out again loses."""
 LARGEST_CROP = 1280
 """Pixels: crops of larger faces are reduced to it; the largest texture has no room for more."""
 STAGES: tuple[str, ...] = (
     "finding the face", "fitting the head", "lifting the skin", "completing the texture", "drawing the head",
 )  # fmt: skip
 """What ``Pipeline.reconstruct_together`` does, in order."""
+Cover = Literal["skin", "full"]
+"""What an overlay draws over: the skin that the photograph shows, or all of the face with the hair, glasses and hands
+before it."""
 Tell = Callable[[str], None]
 """Is told each stage when it begins."""
 MOST_VIEWS = 3
@@ -53,7 +53,7 @@ MOST_VIEWS = 3
 
 
 class Pipeline:
-    """The stages with their models. Batches go through ``fit``, ``skin``, ``partial`` and ``render``."""
+    """The stages with their models. Batches go through ``fit``, ``partial``, a completion, and ``draw_texture``."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Pipeline:
         self.regressor = regressor or LandmarkRegressor(model, rasterizer, template)
         self.uv = UvRenderer(model, rasterizer, texture_size)
         self.image = ImageRenderer(model, rasterizer)
-        self.own_view = OwnView(self.uv)
+        self._completions: dict[str, Completion] = {}
 
     @classmethod
     def build(
@@ -136,28 +136,17 @@ class Pipeline:
         return self.uv(face.image, fit, skin)
 
     @torch.no_grad()
-    def render(self, texture: Texture, fit: Fit, face: Face, skin: Tensor | None = None) -> Rendering:
-        """Image Render: the albedo under the fit's light, laid over the crop inside the photograph.
+    def draw_texture(self, texture: Texture, fit: Fit, face: Face, cover: Tensor | None = None) -> Rendering:
+        """Image Render: the photograph's own view, drawn from the texture, laid over the crop inside the photograph.
 
-        With skin (B, 1, S, S) the rendering leaves hair, glasses and hands of the photo uncovered.
+        ``cover`` (B, 1, S, S) in [0, 1] says what of the crop may be covered; the whole drawn face when None.
         """
-        inside = face.valid if skin is None else face.valid * skin
-        return self.image(texture.albedo, fit, face.image, inside)
+        return self.image.draw_lit(texture.texture, fit, face.image, _inside(face, cover))
 
     @torch.no_grad()
-    def render_own(self, texture: Texture, partial: PartialTexture, fit: Fit, face: Face) -> Rendering:
-        """As ``render`` into the photograph that ``partial`` was taken from: all that was seen is drawn as seen."""
-        lit, sharp = self.own_view(texture, partial), face.image.shape[-1] > self.size
-        for _ in range(BACK_PROJECTIONS if sharp else 0):
-            lit = lit + self._lost_detail(lit, partial, fit, face)
-        return self.image.draw_lit(lit, fit, face.image, face.valid, sharp=sharp)
-
-    def _lost_detail(self, lit: Tensor, partial: PartialTexture, fit: Fit, face: Face) -> Tensor:
-        """(B, 3, T, T) what seen skin lost when it was sampled into the map and back: the drawn picture's difference
-        from the photograph, unwrapped: a step of iterative back-projection (Irani and Peleg 1991)."""
-        drawn = self.image.draw_lit(lit, fit, face.image, face.valid, sharp=True)
-        difference = (face.image - drawn.image) * (drawn.mask > 0)
-        return (2 * self.uv(difference / 2 + 0.5, fit).color - 1) * self.own_view.kept(partial)
+    def draw_albedo(self, texture: Texture, fit: Fit, face: Face, cover: Tensor | None = None) -> Rendering:
+        """As ``draw_texture``, of the albedo under the fit's nine harmonics: any view, any light, any fit."""
+        return self.image(texture.albedo, fit, face.image, _inside(face, cover))
 
     @torch.no_grad()
     def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
@@ -166,8 +155,10 @@ class Pipeline:
         return with_tone(texture, fit, skin_tone(self.uv.shading(fit), partial), teeth)
 
     def completion(self, name: str) -> Completion:
-        """A completion by its name, one of ``ftim.build.COMPLETIONS``. Raises ValueError for another."""
-        return build_completion(name, self.uv, self.template)
+        """A completion by its name, one of ``ftim.build.COMPLETIONS``, loaded once. Raises ValueError for another."""
+        if name not in self._completions:
+            self._completions[name] = build_completion(name, self.uv, self.template)
+        return self._completions[name]
 
     def sharpened(self, photo: np.ndarray, face: Face, fit: Fit, skin: Tensor) -> tuple[Face, Fit, Tensor]:
         """A face with its fit and skin at the resolution of its photograph (H, W, 3) uint8, up to ``LARGEST_CROP``.
@@ -182,13 +173,17 @@ class Pipeline:
         return recut(photo, face, side), replace(fit, camera=fit.camera.resized(side, side)), larger
 
     def reconstruct(
-        self, photo: str | Path | np.ndarray, completion: str = DEFAULT_COMPLETION, index: int = 0
+        self,
+        photo: str | Path | np.ndarray,
+        completion: str = DEFAULT_COMPLETION,
+        index: int = 0,
+        cover: Cover = "skin",
     ) -> Reconstruction:
         """One photograph (a file, or (H, W, 3) uint8 RGB) through the whole path, at its own resolution.
 
         Raises ``PhotoError`` for a file that is no photograph, ``FaceError`` for one without a usable face.
         """
-        return self.reconstruct_together([photo], completion, [index])
+        return self.reconstruct_together([photo], completion, [index], cover=cover)
 
     @torch.no_grad()
     def reconstruct_together(
@@ -197,13 +192,15 @@ class Pipeline:
         completion: str = DEFAULT_COMPLETION,
         indices: Sequence[int] | None = None,
         tell: Tell = lambda stage: None,
+        cover: Cover = "skin",
     ) -> Reconstruction:
         """One to three photographs of one person, taken at one moment, into one texture.
 
         The first photograph's pose, expression and light are the result's; the others add the skin that they show.
         The result's albedo has the tone that the skin has in the photograph (``ftim.tone``).
 
-        ``tell`` is called with each of ``STAGES`` when it begins.
+        ``tell`` is called with each of ``STAGES`` when it begins. ``cover`` says what the overlay is drawn over: the
+        skin alone leaves hair, glasses and hands of the photograph where they are.
 
         Raises:
             ValueError: no photograph, or more than ``MOST_VIEWS``.
@@ -225,12 +222,12 @@ class Pipeline:
         if len(views) > 1:
             partial = merge_views(PartialTexture.concatenate(partials), self.uv.shading(fit), 0)
         tell(completing)
-        complete = self.completion(completion)
-        texture = complete(partial, fit_of_first)
+        texture = self.completion(completion)(partial, fit_of_first)
         tell(drawing)
-        if complete.own_view:
-            rendering = self.render_own(texture, partials[0], fit_of_first, face)
-        else:
-            rendering = self.render(texture, fit_of_first, face)
+        rendering = self.draw_texture(texture, fit_of_first, face, skin_of_first if cover == "skin" else None)
         texture, own_fit = self.toned(texture, partials[0], fit_of_first)
         return Reconstruction(pixels[0], face, own_fit, skin_of_first, partial, texture, rendering, self.model)
+
+
+def _inside(face: Face, cover: Tensor | None) -> Tensor:
+    return face.valid if cover is None else face.valid * cover

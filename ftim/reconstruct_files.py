@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,10 +18,15 @@ from tqdm import tqdm
 
 from ftim import __version__
 from ftim.assets import sha256_of
+from ftim.completion.weights import SHIPPED, weights_path
 from ftim.errors import FtimError, OutputError, SettingsError
+from ftim.morphable.open_head import OPEN_HEAD_PATH
+from ftim.morphable.template import TEMPLATE_PATH
 from ftim.outputs import whole_file
 from ftim.photo import read_photo
-from ftim.pipeline import Pipeline
+from ftim.pipeline import Cover, Pipeline
+from ftim.provenance import code_sha256
+from ftim.quality import Quality, assess
 from ftim.reconstruction import FORMATS, Format, Reconstruction
 from ftim.report import Reporter
 from ftim.result_folders import FAILURES, REPORT, check_replaceable, face_folder, folder_names, whole_folder
@@ -36,7 +42,8 @@ class Settings:
     face: str = "largest"
     formats: tuple[Format, ...] = FORMATS
     completion: str = "ftim"
-    seed: int = 0
+    cover: Cover = "skin"
+    scores: bool = False
 
     def __post_init__(self) -> None:
         if self.face not in ("largest", "all") and not self.face.isdecimal():
@@ -44,10 +51,19 @@ class Settings:
         if unknown := [name for name in self.formats if name not in FORMATS]:
             raise SettingsError(f"there is no format {', '.join(unknown)}; there are {', '.join(FORMATS)}")
 
-    def key(self, photo: Path) -> str:
-        """sha256 of settings, version and photograph: a finished folder belongs to one."""
-        text = json.dumps([asdict(self), __version__, sha256_of(photo)], sort_keys=True)
+    def key(self, photo: Path, made_with: Mapping[str, str]) -> str:
+        """sha256 of settings, photograph and ``made_with``: a finished folder belongs to one."""
+        text = json.dumps([asdict(self), dict(made_with), sha256_of(photo)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def made_with(completion: str) -> dict[str, str]:
+    """sha256 of all that makes a result, besides photograph and settings: code, head, template, and the weights of a
+    completion that has such."""
+    files = {"head": OPEN_HEAD_PATH, "template": TEMPLATE_PATH}
+    if completion in SHIPPED:
+        files["weights"] = weights_path(completion)
+    return {"code": code_sha256()} | {name: sha256_of(path) for name, path in files.items()}
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,8 @@ class Outcome:
     """Photographs whose folders were finished before."""
     failures: dict[str, str]
     """Reason by photograph."""
+    warned: dict[str, list[str]]
+    """What is to be known of results that were written now, by photograph; with several faces, of all of them."""
 
 
 def find_photos(inputs: tuple[str, ...], output: Path | None = None) -> list[tuple[Path, str]]:
@@ -92,33 +110,39 @@ class Batch:
     """The run: models made once, photographs one after the other."""
 
     def __init__(
-        self, output: Path, settings: Settings, pipeline: Pipeline, reporter: Reporter, resume: bool = False
+        self, output: Path, settings: Settings, pipeline: Pipeline, reporter: Reporter | None, resume: bool = False
     ) -> None:
+        """``reporter`` is needed where the settings ask for scores."""
         self.output = output
         self.settings = settings
         self.pipeline = pipeline
         self.reporter = reporter
         self.resume = resume
+        self.made_with = made_with(settings.completion)
 
     @classmethod
     def build(cls, output: Path, settings: Settings, device: str = "auto", resume: bool = False) -> Batch:
         """With the embedded models. ``device`` auto takes a GPU where there is one. Raises ``AssetError``."""
         chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        torch.manual_seed(settings.seed)
         pipeline = Pipeline.build(chosen, texture_size=settings.texture_size)
-        return cls(output, settings, pipeline, Reporter.build(chosen), resume)
+        return cls(output, settings, pipeline, Reporter.build(pipeline) if settings.scores else None, resume)
 
     def run(self, photos: list[tuple[Path, str]], quiet: bool = False) -> Outcome:
         """All photographs; raises ``OutputError`` when nothing can be written."""
-        done, kept, failures = 0, 0, {}
+        done, kept = 0, 0
+        failures: dict[str, str] = {}
+        warned: dict[str, list[str]] = {}
         self._clear_leftovers()
         for photo, name in tqdm(photos, unit="photo", disable=quiet):
             try:
-                key = self.settings.key(photo)
+                key = self.settings.key(photo, self.made_with)
                 if self.resume and self._finished(name, key):
                     kept += 1
                     continue
-                done += self._one(photo, name, key)
+                qualities = self._one(photo, name, key)
+                done += len(qualities)
+                if texts := [warning.text for quality in qualities for warning in quality.warnings]:
+                    warned[str(photo)] = texts
             except OutputError:
                 raise
             except (FtimError, OSError) as error:
@@ -129,23 +153,26 @@ class Batch:
                 temporary.write_text(json.dumps(failures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         else:
             path.unlink(missing_ok=True)
-        return Outcome(done, kept, failures)
+        return Outcome(done, kept, failures, warned)
 
-    def _one(self, photo: Path, name: str, key: str) -> int:
+    def _one(self, photo: Path, name: str, key: str) -> list[Quality]:
         pixels = read_photo(photo)
         indices = self._indices(pixels)
         several = self.settings.face == "all"
         folders = [self.output / (face_folder(name, index) if several else name) for index in indices]
         for path in folders:
             check_replaceable(path)
+        qualities = []
         for index, path in zip(indices, folders, strict=True):
             started = time.perf_counter()
-            result = self.pipeline.reconstruct(pixels, self.settings.completion, index)
+            result = self.pipeline.reconstruct(pixels, self.settings.completion, index, self.settings.cover)
             taken = time.perf_counter() - started
+            qualities.append(assess(result))
+            about = {"photo": photo.name, "face": index, "faces": len(indices), "key": key}
             with whole_folder(path) as folder:
                 result.save(folder, self.settings.formats)
-                self._report(folder, photo, index, len(indices), key, result, taken)
-        return len(indices)
+                self._report(folder, about, result, qualities[-1], taken)
+        return qualities
 
     def _indices(self, pixels: np.ndarray) -> list[int]:
         if self.settings.face == "all":
@@ -153,19 +180,20 @@ class Batch:
         return [0 if self.settings.face == "largest" else int(self.settings.face)]
 
     def _report(
-        self, folder: Path, photo: Path, index: int, faces: int, key: str, result: Reconstruction, seconds: float
+        self, folder: Path, about: dict[str, Any], result: Reconstruction, quality: Quality, seconds: float
     ) -> None:
-        report: dict[str, Any] = {
-            "photo": photo.name,
-            "face": index,
-            "faces": faces,
-            "key": key,
+        report = about | {
             "ftim": __version__,
+            "made with": self.made_with,
             "settings": asdict(self.settings),
-            "face side in pixels": result.face.image.shape[-1],
-            "scores": {block: asdict(scores) for block, scores in self.reporter(result).items()},
+            "quality": asdict(quality),
             "seconds": round(seconds, 3),
         }
+        if self.settings.scores and self.reporter is not None:
+            report["scores"] = {
+                drawn: {block: asdict(scores) for block, scores in blocks.items()}
+                for drawn, blocks in self.reporter(result).items()
+            }
         with whole_file(folder / REPORT) as temporary:
             temporary.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -143,12 +143,21 @@ class PartialTexture(Batched):
 
 @dataclass(frozen=True)
 class Texture(Batched):
-    """A complete texture of the head; no texel is empty."""
+    """A complete texture of the head; no texel is empty.
+
+    texture = albedo x shading x residual, to rounding, where skin was seen with full confidence and where nothing was
+    seen; shading is that of the fit's nine harmonics. In between the texture keeps what was seen, and the albedo may
+    give it up.
+    """
 
     texture: Tensor
-    """(B, 3, T, T) sRGB under the light of the fit it was made for."""
+    """(B, 3, T, T) sRGB, the skin as this photograph shows it: what was seen has the photograph's colours and detail,
+    feathered into what was completed under the same light."""
     albedo: Tensor
-    """(B, 3, T, T) sRGB with the light taken out; texture = albedo * shading."""
+    """(B, 3, T, T) sRGB with the light taken out; not clipped above 1."""
+    residual: Tensor
+    """(B, 3, T, T) positive, smooth: light of this one photograph that nine harmonics do not hold, such as gloss, cast
+    shadow and the falloff of a near lamp; 1 where none is known."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from ftim.morphable.model import MorphableModel, Region
 from ftim.render.atlas import build_atlas
+from ftim.render.interpolate import interpolate
+from ftim.render.lookup import sample_texture
 from ftim.render.pose import PosedHead, pose_head
 from ftim.render.rasterizer import Fragments, Rasterizer
 from ftim.render.shading import shade
@@ -29,7 +31,7 @@ class UvSettings:
     """Metres that a texel may lie behind the rendered surface."""
     min_cosine: float = 0.15
     """Of the angle between the normal and the way to the camera: steeper surfaces are not seen."""
-    full_cosine: float = 0.5
+    full_cosine: float = 0.7
     """Of the same angle: from here on confidence is full."""
     outer_jump: float = 0.015
     """Metres. Behind such a break in depth lies something else: background, or another part of the head."""
@@ -41,6 +43,8 @@ class UvSettings:
     """Metres. Smaller breaks (lids on eyes, lips on teeth) are seen, with less confidence."""
     inner_fade: int = 2
     """Pixels from an inner break at which confidence is full again."""
+    refinements: int = 3
+    """Steps that give the map what a lookup in it loses of the photograph's detail."""
 
 
 class UvRenderer:
@@ -92,22 +96,45 @@ class UvRenderer:
         points = self.atlas.spread(head.vertices)
         projected = fit.camera.project(points)
         grid = projected[:, None, :, :2] / projected.new_tensor([width, height]) * 2 - 1
-        color = F.grid_sample(image, grid, mode="bicubic", padding_mode="border", align_corners=False)
-        color = color[:, :, 0].mT.clamp(0, 1)
+        color = self._look_up(image, grid)
 
         with torch.no_grad():
-            seen, confidence = self._judge(head, points, projected, grid, height, width)
+            fragments = self.rasterizer(head.positions, self.model.triangles, height, width)
+            seen, confidence = self._judge(head, points, projected, grid, fragments)
             if skin is not None:
                 shown = F.grid_sample(skin, grid, mode="bilinear", align_corners=False)[:, 0, 0, :, None]
                 seen = seen & (shown >= 0.5)
                 confidence = confidence * shown
             visibility = seen.to(color.dtype)
             confidence = confidence * visibility
+            lost = self._lost_detail(image, grid, fragments, color * visibility, visibility)
         return PartialTexture(
-            color=self.atlas.image(color * visibility),
+            color=self.atlas.image((color + lost).clamp(0, 1) * visibility),
             visibility=self.atlas.image(visibility),
             confidence=self.atlas.image(confidence),
         )
+
+    @staticmethod
+    def _look_up(image: Tensor, grid: Tensor) -> Tensor:
+        """(B, N, C) of the photograph (B, C, H, W) at the texels' places (B, 1, N, 2)."""
+        values = F.grid_sample(image, grid, mode="bicubic", padding_mode="border", align_corners=False)
+        return values[:, :, 0].mT
+
+    def _lost_detail(
+        self, image: Tensor, grid: Tensor, fragments: Fragments, color: Tensor, visibility: Tensor
+    ) -> Tensor:
+        """(B, N, 3) what the seen texels need besides their samples so that a lookup gives the photograph back.
+
+        A map about as fine as the photograph loses its finest detail twice, when it is sampled and when it is looked
+        up. The map that gives the photograph back is a least-squares problem; these are Landweber steps of it.
+        """
+        uv = interpolate(fragments, self.model.uv[None], self.model.uv_triangles)
+        known = sample_texture(self.atlas.image(visibility), uv) * fragments.covered[:, None] > 0.99
+        lost = torch.zeros_like(color)
+        for _ in range(self.settings.refinements):
+            drawn = sample_texture(self.atlas.image(color + lost), uv)
+            lost = lost + self._look_up((image - drawn) * known, grid) * visibility
+        return lost
 
     def shading(self, fit: Fit) -> Tensor:
         """(B, 3, T, T) what the fit's light multiplies each texel's albedo by; 1 where the map is empty."""
@@ -129,11 +156,10 @@ class UvRenderer:
         return self.atlas.image(shade(normals, light), empty=1.0)
 
     def _judge(
-        self, head: PosedHead, points: Tensor, projected: Tensor, grid: Tensor, height: int, width: int
+        self, head: PosedHead, points: Tensor, projected: Tensor, grid: Tensor, fragments: Fragments
     ) -> tuple[Tensor, Tensor]:
         """Geometry's verdict on each texel: seen (B, N, 1) bool, confidence (B, N, 1)."""
         settings, triangles = self.settings, self.model.triangles
-        fragments = self.rasterizer(head.positions, triangles, height, width)
         planes = depth_planes(fragments, head.positions, triangles)
         # Smooth normals say how steep the skin is; at rims of thin parts, such as teeth, they point nowhere, and the
         # triangle itself knows better. A triangle seen from behind is never seen.
@@ -146,7 +172,7 @@ class UvRenderer:
         drawn_mouth = drawn & self._mouth_texel  # teeth and tongue are all rim: their angle says nothing
         seen = seen | drawn_mouth
 
-        scale = max(height, width) / 224
+        scale = max(fragments.face.shape[1:]) / 224
         erosion, outer = settings.outer_erosion * scale, settings.outer_fade * scale
         inner = settings.inner_fade * scale
         # Distances are measured from pixel to pixel; half a pixel more to the edge between them.

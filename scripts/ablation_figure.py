@@ -47,7 +47,7 @@ def pictures(pipeline: Pipeline, face: Face, source: int, goal: int) -> list[Ten
     drawn = []
     for name in ROWS:
         texture = pipeline.completion(name)(partial[source], fit[source])
-        drawn.append(pipeline.render(texture, fit[goal], face[goal]).overlay[0])
+        drawn.append(pipeline.draw_albedo(texture, fit[goal], face[goal]).overlay[0])
     return [face.image[source], *drawn, face.image[goal]]
 
 

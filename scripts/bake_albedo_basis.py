@@ -37,7 +37,7 @@ class Config:
     """Settings of ``bake_albedo_basis.py``."""
 
     data: Path | None = None
-    """Folder with frll and webmorph; by default FTIM_DATA."""
+    """Folder with frll, webmorph and official_portraits; by default FTIM_DATA."""
     cache: Path = Path("runs/cache")
     """Where fits and partial textures are kept."""
     components: int = 80
@@ -57,7 +57,7 @@ def main() -> None:
     """Complete, decompose, write."""
     config = tyro.cli(Config, description=__doc__)
     pipeline = Pipeline.build(texture_size=SIDE)
-    data = load_training_data(("frll", "webmorph", "portraits"), config.data)
+    data = load_training_data(("frll", "webmorph", "official"), config.data)
     cache = ExampleCache(config.cache, pipeline)
     skipped = cache.prepare(data.cases)
     complete, texel = pipeline.completion("ftim"), drawn_texels(pipeline)
@@ -74,7 +74,7 @@ def main() -> None:
     share = float(basis.components.square().sum() / total)
     about = {
         "textures": len(albedos),
-        "people": "frll-train, webmorph, portraits-train; each texture and its mirror image",
+        "people": f"{', '.join(data.licences)}; each texture and its mirror image",
         "components": config.components,
         "variance": round(share, 4),
         "completed by": sha256_of(weights_path("ftim")),

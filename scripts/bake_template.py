@@ -1,8 +1,8 @@
 """Bake ``ftim/morphable/data/template_albedo.png``: the mean albedo of the people that ftim may be trained on.
 
 Each photograph is fitted, unwrapped, and freed from the light that explains it best under the present
-template; the robust mean over all people and their mirror images is the next template. The first one has a single
-colour. Needs ``FTIM_DATA`` with ``frll`` and ``webmorph`` (both CC BY 4.0). Unwrapped photographs are kept in the
+template; the robust mean over all people and their mirror images, without the texels that show hair, is the next
+template. The first one has a single colour. Needs ``FTIM_DATA`` with ``frll``, ``webmorph`` (both CC BY 4.0) and ``official_portraits``. Unwrapped photographs are kept in the
 work folder, so a run that was stopped goes on where it was; the result depends on the photographs alone.
 
     python scripts/bake_template.py --work build/template
@@ -27,9 +27,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from ftim.data import frll as frll_data
-from ftim.data import load_frll, load_webmorph
-from ftim.data import webmorph as webmorph_data
+from ftim.data import load_frll, load_official_portraits, load_webmorph
 from ftim.data.photo_set import PhotoFile
 from ftim.face import FaceDetector, align
 from ftim.morphable.model import MorphableModel
@@ -43,7 +41,8 @@ from ftim.render.shading import SHADING_FLOOR
 from ftim.skin import skin_mask
 from ftim.structures import Camera, Face, Fit
 from ftim.uv import UvRenderer
-from scripts.template.fill import complete, texels
+from scripts.template.fill import Texels, complete, texels
+from scripts.template.skin_texels import CLOSED, lips_gap, without_hair, without_mouth
 
 FIT_TENSORS = ("identity", "expression", "rotation", "translation", "light")
 """Fields of ``Fit`` that are kept on disk."""
@@ -74,18 +73,30 @@ class Person:
 
 
 def people(limit: int | None) -> list[Person]:
-    """The training people of FRLL, all expressions and views, and webmorph's portraits."""
+    """The training people of FRLL, all expressions and views, webmorph's portraits, the official ones for training."""
     by_person: dict[str, list[PhotoFile]] = {}
     for photo in load_frll().photos("train").photos:
-        by_person.setdefault("frll/" + photo.name.split("_")[0], []).append(photo)
-    for photo in load_webmorph().photos:
-        by_person["webmorph/" + photo.name] = [photo]
+        by_person.setdefault("frll-train/" + photo.name.split("_")[0], []).append(photo)
+    for photos in (load_webmorph(), load_official_portraits("train")):
+        for photo in photos.photos:
+            by_person[f"{photos.name}/{photo.name}"] = [photo]
     return [Person(name, tuple(photos)) for name, photos in by_person.items()][:limit]
 
 
-def named(prefix: str, chosen: list[Person]) -> list[str]:
-    """The names of one source's people, without its prefix."""
-    return [person.name.removeprefix(prefix) for person in chosen if person.name.startswith(prefix)]
+def sources(chosen: list[Person]) -> dict[str, dict[str, object]]:
+    """Licence and people of each source."""
+    sets = (load_frll().photos("train"), load_webmorph(), load_official_portraits("train"))
+    return {
+        photos.name: {
+            "licence": photos.licence,
+            "people": [
+                person.name.removeprefix(f"{photos.name}/")
+                for person in chosen
+                if person.name.startswith(f"{photos.name}/")
+            ],
+        }
+        for photos in sets
+    }
 
 
 class Unwrapper:
@@ -145,8 +156,10 @@ class Unwrapper:
         return path
 
 
-def samples(files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Albedo (3, T, T) and weight (1, T, T) of each photograph under the regressor's template."""
+def samples(
+    files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor, atlas: Texels
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Albedo (3, T, T) and weight (1, T, T) of the skin of each photograph, under the regressor's template."""
     for file in tqdm(files, desc="light", unit="person"):
         content = torch.load(file, weights_only=True)
         count = len(content["color"])
@@ -159,9 +172,12 @@ def samples(files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor) -> 
         face = Face(image, torch.ones_like(image[:, :1]), *unused)
         fit = regressor.relight(face, fit, content["skin"].float() / 255)
         albedo = content["color"].float() / 255 / uv.shading(fit).clamp_min(SHADING_FLOOR)
+        gap = lips_gap(uv.model, identity, expression)
         for index in range(count):
             # All photographs of a person together count as one.
-            yield albedo[index], content["confidence"][index].float() / 255 / count
+            weight = content["confidence"][index].float() / 255 / count
+            weight = without_hair(albedo[index], weight, atlas)
+            yield albedo[index], weight if gap[index] < CLOSED else without_mouth(weight, atlas)
 
 
 def robust_mean(albedo: Tensor, weight: Tensor) -> Tensor:
@@ -177,11 +193,13 @@ def robust_mean(albedo: Tensor, weight: Tensor) -> Tensor:
     return (albedo * robust).sum(0) / robust.sum(0).clamp_min(1e-6)
 
 
-def average(files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor) -> tuple[Tensor, Tensor]:
-    """(3, T, T) robust mean with the mirror image, symmetric, and (1, T, T) summed weight in people."""
+def average(
+    files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor, atlas: Texels
+) -> tuple[Tensor, Tensor]:
+    """(3, T, T) robust mean with the mirror image, symmetric, and (1, T, T) summed weight in people; of skin alone."""
     half = TEMPLATE_SIZE // 2
     albedos, weights = [], []
-    for albedo, weight in samples(files, uv, regressor):
+    for albedo, weight in samples(files, uv, regressor, atlas):
         for one, certainty in ((albedo, weight), (albedo.flip(-1), weight.flip(-1))):
             albedos.append(one[..., :half].flatten(1).clamp(0, 2).half())
             weights.append(certainty[..., :half].flatten(1).half())
@@ -218,7 +236,7 @@ def main(settings: Settings) -> None:
     regressor = unwrapper.regressor
     albedo = torch.empty(0)
     for number in range(settings.rounds):
-        mean, weight = average(files, unwrapper.uv, regressor)
+        mean, weight = average(files, unwrapper.uv, regressor, atlas)
         torch.save((mean, weight), settings.work / "mean.pt")
         albedo = complete(mean, weight, atlas)
         regressor = LandmarkRegressor(model, unwrapper.rasterizer, albedo)
@@ -227,10 +245,7 @@ def main(settings: Settings) -> None:
         "mean_skin_albedo": MEAN_SKIN_ALBEDO,
         "model": {"name": model.name, "version": model.version},
         "rounds": settings.rounds,
-        "sources": {
-            "frll": {"licence": frll_data.LICENCE, "people": named("frll/", chosen)},
-            "webmorph": {"licence": webmorph_data.LICENCE, "people": named("webmorph/", chosen)},
-        },
+        "sources": sources(chosen),
         "photographs": sum(len(person.photos) for person in chosen),
     }
     save(albedo, settings.out, record)

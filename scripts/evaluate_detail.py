@@ -1,9 +1,11 @@
-"""How much of the photograph's detail the overlay keeps on visible skin, on the validation people of FRLL.
+"""How much of the photograph's detail the texture keeps on visible skin, on the validation people of FRLL.
 
     FTIM_DATA=... python scripts/evaluate_detail.py            # writes results/detail.json
 
-Gradient energy (mean square of the steps to the right and down) of the overlay over that of the photograph, inside the
-skin that was seen, with textures of 1024 texels, through the path that ``ftim reconstruct`` takes.
+Gradient energy (mean square of the steps to the right and down) of the texture, drawn into the photograph's own view,
+over that of the photograph, inside the skin that was seen. The textures have 1024 texels a side and are what
+``ftim reconstruct`` writes, the photographs 768 pixels. Nothing but the texture is drawn: no pixel of the photograph is
+laid over it.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from ftim.reconstruction import Reconstruction
 
 TEXTURE_SIZE = 1024
 RIM = 4
-"""Pixels inside the border of drawn skin that do not count: there overlay and photograph are blended."""
+"""Pixels inside the border of seen skin that do not count: there seen and completed skin are blended."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,15 @@ def gradient_energy(image: Tensor, mask: Tensor) -> float:
 
 
 def detail_kept(pipeline: Pipeline, result: Reconstruction) -> float:
-    """The overlay's gradient energy over the photograph's, where skin was seen; 1 is all of it."""
-    face, visibility = result.face, result.partial.visibility.expand(-1, 3, -1, -1)
-    seen = pipeline.image.draw_lit(visibility, result.fit, torch.zeros_like(face.image), face.valid).image[:, :1]
-    inside = ((seen > 0.99) & (result.rendering.mask > 0.5) & (result.skin > 0.9)).float()
+    """The drawn texture's gradient energy over the photograph's, where skin was seen; 1 is all of it."""
+    face, fit = result.face, result.fit
+    drawn = pipeline.draw_texture(result.texture, fit, face)
+    visibility = result.partial.visibility.expand(-1, 3, -1, -1)
+    seen = pipeline.image.draw_lit(visibility, fit, torch.zeros_like(face.image), face.valid).image[:, :1]
+    inside = ((seen > 0.99) & (drawn.mask > 0.5) & (result.skin > 0.9)).float()
     inside = 1 - F.max_pool2d(1 - inside, 2 * RIM + 1, 1, RIM)
-    overlay, photo = (gradient_energy(image, inside) for image in (result.rendering.overlay, result.face.image))
-    return overlay / photo
+    texture, photo = (gradient_energy(image, inside) for image in (drawn.image, face.image))
+    return texture / photo
 
 
 def run(config: Config) -> dict[str, Any]:

@@ -28,7 +28,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from ftim.data import load_celeba, load_frll, load_portraits, load_webmorph
+from ftim.data import load_celeba, load_frll, load_official_portraits, load_portraits, load_webmorph
 from ftim.data.photo_set import PhotoSet
 from ftim.errors import FtimError
 from ftim.face import FaceDetector, align, detect_face
@@ -42,6 +42,9 @@ from ftim.structures import Face, Fit
 from scripts.fit_sheet import draw_sheet
 
 BATCH = 16
+Dataset = Literal["celeba", "frll", "frll-validation", "official", "official-validation", "portraits", "webmorph"]
+HIDDEN: tuple[Dataset, ...] = ("celeba", "portraits")
+"""Their terms do not let photographs be shown."""
 LARGEST_ERROR = 0.05
 """A fit whose landmarks are farther off on average, in outer eye distances, counts as failed."""
 
@@ -50,7 +53,8 @@ LARGEST_ERROR = 0.05
 class Config:
     """Settings of ``evaluate_fit.py``."""
 
-    dataset: Literal["celeba", "frll", "frll-validation", "portraits", "portraits-train", "webmorph"] = "portraits"
+    dataset: Dataset = "portraits"
+    """frll, official and webmorph are what may be tuned on; all others measure only."""
     data: Path | None = None
     """Folder of the data set; by default under FTIM_DATA."""
     limit: int | None = None
@@ -81,8 +85,11 @@ def photo_set(config: Config) -> PhotoSet:
         photos = load_webmorph(config.data)
     elif config.dataset.startswith("frll"):
         photos = load_frll(config.data).photos("validation" if config.dataset.endswith("validation") else "train")
+    elif config.dataset.startswith("official"):
+        validation = config.dataset.endswith("validation")
+        photos = load_official_portraits("validation" if validation else "train", config.data)
     else:
-        photos = load_portraits("train" if config.dataset.endswith("train") else "test", config.data)
+        photos = load_portraits("test", config.data)
     if config.limit is None or config.limit >= len(photos):
         return photos
     chosen = tuple(photos.photos[i * len(photos) // config.limit] for i in range(config.limit))
@@ -127,8 +134,8 @@ def fit_all(regressor: LandmarkRegressor, faces: list[Face]) -> tuple[Fit, dict[
 
 def main(config: Config) -> None:
     """Detect, fit, print, write."""
-    if config.sheet is not None and config.dataset == "celeba":
-        raise SystemExit("CelebA's licence does not let its photos be shown; draw the sheet from another data set")
+    if config.sheet is not None and config.dataset in HIDDEN:
+        raise SystemExit(f"the photos of {config.dataset} may not be shown; draw the sheet from another data set")
     torch.set_num_threads(1)
     photos = photo_set(config)
     names, faces, rows = find_faces(photos)

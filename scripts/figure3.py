@@ -76,7 +76,7 @@ def column(pipeline: Pipeline, methods: list[Method], face: Face) -> Column:
     overlays: Column = []
     for method in methods:
         try:
-            overlays.append(method.reconstruct(face, fit, partial).overlay[0])
+            overlays.append(method.reconstruct(face, fit, partial).main.overlay[0])
         except FtimError:
             overlays.append(None)
     texture = pipeline.completion(OURS)(partial, fit).texture[0]

@@ -55,7 +55,7 @@ def side_light(fit: Fit) -> Fit:
 
 
 def row(pipeline: Pipeline, result: Reconstruction) -> list[Tensor]:
-    """Pictures of one person: photo, partial texture, albedo, overlay, and the head turned and relit."""
+    """Pictures of one person: photo, partial texture, texture, albedo, overlay, and the head turned and relit."""
     whole = ImageRenderer(pipeline.model, pipeline.rasterizer, tuple(Region))
     paper = torch.full_like(result.face.image, BACKGROUND)
     albedo = result.texture.albedo
@@ -63,6 +63,7 @@ def row(pipeline: Pipeline, result: Reconstruction) -> list[Tensor]:
         result.face.image,
         torch.where(result.partial.visibility > 0, result.partial.color, BACKGROUND),
         result.texture.texture,
+        albedo.clamp(0, 1),
         result.rendering.overlay,
         whole(albedo, turned(result.fit, -38.0), paper).overlay,
         whole(albedo, side_light(turned(result.fit, 25.0)), paper).overlay,

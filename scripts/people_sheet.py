@@ -3,13 +3,13 @@
     FTIM_DATA=... python scripts/people_sheet.py                 # writes results/figures/people.jpg
     FTIM_DATA=... python scripts/people_sheet.py --zoom 018      # one person, twice as large: runs/people_018.jpg
 
-Texture and albedo are completed from one view, named in the label, and the albedo is drawn into all three: over the
-photograph, and by itself, small, in the corner. A zoom starts from larger crops, so that it shows more than the sheet.
+Texture and albedo are completed from one view, named in the label. The texture is drawn into this view, the albedo into
+the others under their light: over the photograph, and by themselves, small, in the corner. A zoom starts from larger
+crops, so that it shows more than the sheet.
 """
 
 from __future__ import annotations
 
-import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from ftim.build import DEFAULT_COMPLETION
 from ftim.completion import Completion
 from ftim.data import load_frll
 from ftim.data.frll import EXPRESSIONS, LICENCE, VIEWS, FrllExpression
-from ftim.errors import FtimError
+from ftim.errors import FtimError, SettingsError
 from ftim.face import CROP_SIZE
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
@@ -36,8 +36,6 @@ COLUMNS = ("left", "front", "right", "texture", "albedo", "into left", "into fro
 SHEET = Path("results/figures/people.jpg")
 LARGEST = 1_200_000
 """Bytes of a sheet."""
-QUALITIES = (88, 84, 80, 75, 70)
-"""Of JPEG; the first that is small enough is taken."""
 INSET = 3
 """The rendering by itself has one over this of a picture's side."""
 PAPER = 0.94
@@ -96,7 +94,10 @@ def row(pipeline: Pipeline, completion: Completion, face: Face, source: int) -> 
     fit, skin = pipeline.fit_together(face)
     partial = pipeline.partial(face, fit, skin)
     texture = completion(partial[source], fit[source])
-    renderings = [pipeline.render(texture, fit[view], face[view]) for view in range(len(VIEWS))]
+    renderings = [
+        (pipeline.draw_texture if view == source else pipeline.draw_albedo)(texture, fit[view], face[view])
+        for view in range(len(VIEWS))
+    ]
     # The back of the head is on the left where the face looks to the right.
     drawn = [
         with_inset(rendering, left=view == "right_3quarter")[0]
@@ -106,26 +107,15 @@ def row(pipeline: Pipeline, completion: Completion, face: Face, source: int) -> 
     return [*face.image, texture.texture[0], toned.albedo[0].clamp(0, 1), *drawn]
 
 
-def fitting_quality(sheet: Sheet, largest: int = LARGEST) -> int:
-    """The best of ``QUALITIES`` with which the sheet is no larger; the last where none is."""
-    picture = sheet.draw()
-    for quality in QUALITIES[:-1]:
-        file = io.BytesIO()
-        picture.save(file, "JPEG", quality=quality, optimize=True)
-        if len(file.getvalue()) <= largest:
-            return quality
-    return QUALITIES[-1]
-
-
 def run(config: Config) -> Path:
-    """Draw and write; returns the file. Raises ``FtimError``, and ``ValueError`` for an unknown name."""
+    """Draw and write; returns the file. Raises ``FtimError``, and ``ValueError`` for an unknown completion."""
     frll = load_frll(config.data)
     chosen = lines(frll.people("validation"))
     side, output = config.size, config.output or SHEET
     if config.zoom:
         known = [line.person for line in chosen]
         if config.zoom not in known:
-            raise ValueError(f"there is no validation person {config.zoom!r}; choose one of {', '.join(known)}")
+            raise SettingsError(f"there is no validation person {config.zoom!r}; choose one of {', '.join(known)}")
         chosen = [line for line in chosen if line.person == config.zoom]
         side, output = 2 * config.size, config.output or Path("runs") / f"people_{config.zoom}.jpg"
     pipeline = Pipeline.build(size=max(CROP_SIZE, side))
@@ -135,7 +125,7 @@ def run(config: Config) -> Path:
         paths = frll.triplet(line.person, line.expression)
         face = Face.concatenate([pipeline.face(read_photo(path)) for path in paths])
         sheet.add(row(pipeline, completion, face, line.source), line.label)
-    sheet.write(output, fitting_quality(sheet))
+    sheet.write(output, LARGEST)
     return output
 
 

@@ -1,6 +1,6 @@
 """Turn a finished run into weights that ship: half precision, a model card, and its training curve.
 
-    python scripts/publish_weights.py runs/train/* --soften 1 --soften-seen 2
+    python scripts/publish_weights.py runs/train/*
     python scripts/publish_weights.py --cards      # the cards anew, after the benchmark has made new results
 
 The averaged weights of ``checkpoint.pt`` go to ftim/completion/data/<preset>.safetensors, the card beside them, the
@@ -25,12 +25,11 @@ from benchmark.provenance import commit
 from benchmark.records import Result
 from benchmark.tables import RESULTS
 from ftim.assets import sha256_of
-from ftim.completion.settings import FtimSettings
+from ftim.completion.settings import settings_from_json
 from ftim.completion.weights import SHIPPED, load_weights, save_weights, weights_path
 from ftim.errors import FtimError, TrainingError
 from ftim.outputs import whole_file
 from ftim.training.checkpoint import Checkpoint
-from ftim.training.initial import softened
 from ftim.training.log import TERMS, columns, draw_log, read_log
 
 CHUNK = 20
@@ -51,28 +50,20 @@ class Config:
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Folders of finished runs."""
-    soften: float = 0.0
-    """Taken from the logits of the gains of detail, where a form has them (docs/paper.md, S28)."""
-    soften_seen: float = 0.0
-    """The same of seen skin's (docs/paper.md, S30)."""
     cards: bool = False
     """Only write the cards of the shipped weights anew."""
 
 
-def publish(folder: Path, soften: float = 0.0, soften_seen: float = 0.0) -> str:
+def publish(folder: Path) -> str:
     """Weights and curve of one run; its name. Raises ``TrainingError`` for a run that is not finished."""
     checkpoint = Checkpoint.read(folder / "checkpoint.pt")
     about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if checkpoint.step != checkpoint.recorded["steps"]:
         raise TrainingError(f"{folder} has {checkpoint.step} of {checkpoint.recorded['steps']} steps: finish it first")
-    settings = FtimSettings.from_json(checkpoint.recorded["form"])
+    settings = settings_from_json(checkpoint.recorded["form"])
     name = str(checkpoint.recorded["preset"])
     training = about | {"minutes": round(checkpoint.seconds / 60, 1), "commit": about.get("commit", commit())}
-    if settings.network.gains:
-        training["softened"] = soften
-    if settings.correct_seen:
-        training["softened seen"] = soften_seen
-    save_weights(weights_path(name), softened(checkpoint.average, soften, soften_seen), settings, training)
+    save_weights(weights_path(name), checkpoint.average, settings, training)
     rows = read_log(folder / "log.csv")
     draw_log(rows, RESULTS / "figures" / f"training_{name}.png")
     with whole_file(RESULTS / "training" / f"{name}.csv") as temporary:
@@ -118,7 +109,6 @@ seed {training["seed"]} |
 | losses | {losses}; structural share {training["structure"]:g} of the photometric loss |
 | code | commit {training["commit"]} |
 | weights averaged over | the last {1 / (1 - training["ema"]):.0f} steps or so (EMA {training["ema"]}) |
-| gains of detail | {softening(training)} |
 
 ## Data
 
@@ -159,14 +149,6 @@ def before(training: dict[str, Any]) -> str:
     return f"{training['steps before']} of earlier runs, whose curves end in `_first` and so on, and from there "
 
 
-def softening(training: dict[str, Any]) -> str:
-    """What was done to the gains after training."""
-    if "softened" not in training:
-        return "none in this form"
-    seen = f", those of seen skin by {training['softened seen']:g}" if "softened seen" in training else ""
-    return f"logits lowered by {training['softened']:g}{seen}, after training; how chosen: docs/paper.md, S28 and S30"
-
-
 def scores(name: str) -> str:
     """A table of the committed results, or a sentence where there are none yet."""
     lines = []
@@ -189,7 +171,7 @@ def main() -> None:
     config = tyro.cli(Config, description=__doc__)
     try:
         for folder in config.runs:
-            print(f"published {publish(folder, config.soften, config.soften_seen)}")
+            print(f"published {publish(folder)}")
         for name in SHIPPED:
             with whole_file(weights_path(name).with_suffix(".md")) as temporary:
                 temporary.write_text(card(name), encoding="utf-8")

@@ -3,7 +3,7 @@
     FTIM_DATA=FOLDER python scripts/refine_head.py     # then: python scripts/bake_head.py
 
 Fits the head, as baked without what this script finds, to FRLL's training people (six photos each, together), webmorph
-and the training portraits, and alternates two steps of expectation maximisation and one of triangulation:
+and the official portraits for training, and alternates two steps of expectation maximisation and one of triangulation:
 
 * Identity is normal with a mean and covariance. Each fit gives a Gaussian over the coefficients (Laplace's
   approximation); their mixture's moments are the new mean and covariance (Dempster, Laird and Rubin 1977).
@@ -28,7 +28,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ftim.canonical_face import load_canonical_face
-from ftim.data import load_frll, load_portraits, load_webmorph
+from ftim.data import load_frll, load_official_portraits, load_webmorph
 from ftim.data.frll import EXPRESSIONS as FRLL_EXPRESSIONS
 from ftim.errors import FtimError
 from ftim.face import FaceDetector, align, detect_face
@@ -53,8 +53,6 @@ class RefineConfig:
     """Settings of the refinement."""
 
     rounds: int = 6
-    portrait_weight: float = 0.4
-    """What a portrait counts: there are 500, mostly of older men."""
     wideness: float = 0.15
     """Share of the drawn heads' covariance that stays, for people unlike those of the data sets."""
 
@@ -65,10 +63,9 @@ class Group:
 
     face: Face
     together: bool
-    weight: float
 
 
-def find_groups(config: RefineConfig) -> list[Group]:
+def find_groups() -> list[Group]:
     """Crops without pixels, in the order of the data sets."""
     detector = FaceDetector()
 
@@ -88,10 +85,10 @@ def find_groups(config: RefineConfig) -> list[Group]:
     frll = load_frll()
     for person in tqdm(frll.people("train"), desc="FRLL"):
         paths = [path for expression in FRLL_EXPRESSIONS for path in frll.triplet(person, expression)]
-        groups.append(Group(Face.concatenate(find(paths)), True, 1.0))
-    for photos, weight in ((load_webmorph(), 1.0), (load_portraits("train"), config.portrait_weight)):
+        groups.append(Group(Face.concatenate(find(paths)), True))
+    for photos in (load_webmorph(), load_official_portraits("train")):
         faces = find([photo.path for photo in tqdm(photos.photos, desc=photos.name)])
-        groups += [Group(Face.concatenate(faces[i : i + 16]), False, weight) for i in range(0, len(faces), 16)]
+        groups += [Group(Face.concatenate(faces[i : i + 16]), False) for i in range(0, len(faces), 16)]
     return groups
 
 
@@ -118,7 +115,7 @@ class Evidence:
     """Sums over fits: moments of the identity, and normal equations of the landmarks' places."""
 
     def __init__(self, identities: int) -> None:
-        self.weight = 0.0
+        self.people = 0
         self.first = torch.zeros(identities, dtype=torch.float64)
         self.second = torch.zeros(identities, identities, dtype=torch.float64)
         self.normal = torch.zeros(478, 3, 3)
@@ -136,11 +133,11 @@ class Evidence:
         covariance = self._identity_covariance(fitter, normal_matrix(basis, linear, pose_jacobian(linear)), group)
         people = fit.identity[:1] if group.together else fit.identity
         people = people.double()
-        self.weight += group.weight * len(people)
-        self.first += group.weight * people.sum(0)
-        self.second += group.weight * (covariance.sum(0) + people.T @ people)
-        self.normal += group.weight * torch.einsum("bcni,bcnj->nij", linear.by_head, linear.by_head)
-        self.right -= group.weight * torch.einsum("bcni,bcn->ni", linear.by_head, linear.residual)
+        self.people += len(people)
+        self.first += people.sum(0)
+        self.second += covariance.sum(0) + people.T @ people
+        self.normal += torch.einsum("bcni,bcnj->nij", linear.by_head, linear.by_head)
+        self.right -= torch.einsum("bcni,bcn->ni", linear.by_head, linear.residual)
         self.error += target.sigma * float(linear.residual.square().sum(1).sqrt().mean(1).sum())
         self.photos += len(face)
 
@@ -159,8 +156,8 @@ class Evidence:
     def prior(self, mirror: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (K,) and covariance (K, K), both of a population as frequent as its mirror image."""
         symmetric = mirror > 0
-        mean = self.first / self.weight * symmetric
-        covariance = self.second / self.weight - torch.outer(mean, mean)
+        mean = self.first / self.people * symmetric
+        covariance = self.second / self.people - torch.outer(mean, mean)
         return mean, covariance * (symmetric[:, None] == symmetric)
 
     def displacement(self) -> Tensor:
@@ -209,7 +206,7 @@ def main() -> None:
     weights = vertex_weights(mesh)
     raw = build_bases(whole, mesh, weights, IdentityConfig())
     registered = register(mesh, raw, load_canonical_face())
-    groups = find_groups(config)
+    groups = find_groups()
     count = len(raw.identity)
     bases, embedding = raw, registered
     mean, factor = np.zeros(count), np.eye(count)

@@ -77,7 +77,10 @@ class FakePipeline:
         visibility[..., : SIDE // 2] = 1
         return PartialTexture(face.image * visibility, visibility, visibility)
 
-    def render(self, texture: Texture, fit: Fit, face: Face) -> Rendering:
+    def draw_texture(self, texture: Texture, fit: Fit, face: Face, cover: Tensor | None = None) -> Rendering:
+        return self.image.draw_lit(texture.texture, fit, face.image)
+
+    def draw_albedo(self, texture: Texture, fit: Fit, face: Face, cover: Tensor | None = None) -> Rendering:
         return self.image.draw_lit(texture.albedo, fit, face.image)
 
     def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
@@ -87,10 +90,11 @@ class FakePipeline:
 class Shift:
     """A completion: the partial texture made lighter, and grey where nothing was seen."""
 
-    def __init__(self, name: str, amount: float, fails_on: float | None = None) -> None:
+    def __init__(self, name: str, amount: float, fails_on: float | None = None, albedo: float = 0.0) -> None:
         self.name = name
-        self.own_view = False
         self.amount = amount
+        self.albedo = albedo
+        """How much lighter the albedo is than the texture."""
         self.fails_on = fails_on
         """A mean colour of the seen half at which it raises; NaN colours are returned for amount NaN."""
         self.seen = 0
@@ -101,8 +105,8 @@ class Shift:
             means = partial.color.sum((1, 2, 3)) / partial.visibility.sum((1, 2, 3)) / 3
             if ((means - self.fails_on).abs() < 0.02).any():
                 raise FtimError("this colour is too hard")
-        albedo = torch.where(partial.visibility > 0, partial.color + self.amount, 0.5)
-        return Texture(albedo, albedo)
+        texture = torch.where(partial.visibility > 0, partial.color + self.amount, 0.5)
+        return Texture(texture, texture + self.albedo, torch.ones_like(texture))
 
 
 class FakeLpips(nn.Module):
@@ -119,8 +123,10 @@ def fake_scorer() -> Scorer:
     return Scorer(FakeLpips(), FakeFacenet())
 
 
-def fake_method(pipeline: FakePipeline, name: str, amount: float, fails_on: float | None = None) -> Method:
-    return CompletionMethod(name, "reference", Shift(name, amount, fails_on), as_pipeline(pipeline))
+def fake_method(
+    pipeline: FakePipeline, name: str, amount: float, fails_on: float | None = None, albedo: float = 0.0
+) -> Method:
+    return CompletionMethod(name, "reference", Shift(name, amount, fails_on, albedo), as_pipeline(pipeline))
 
 
 def as_pipeline(pipeline: FakePipeline) -> Pipeline:

@@ -13,7 +13,6 @@ from ftim.data import load_portraits
 from ftim.errors import NoFaceError
 from ftim.pipeline import Pipeline
 from ftim.reconstruction import Reconstruction
-from ftim.report import OwnScores
 
 
 @cache
@@ -40,11 +39,5 @@ class FakeStudio(Studio):
         time.sleep(self.seconds)
         return a_result()
 
-    def scores(self, result: Reconstruction) -> dict[str, OwnScores]:
-        return {"overlay": OwnScores(0.01, 30.0, 0.9, 0.8), "face": OwnScores(0.02, None, 0.8, None)}
-
     def view(self, result: Reconstruction, view: View) -> np.ndarray:
         return np.zeros((16, 16, 4), np.uint8)
-
-    def seen(self, result: Reconstruction) -> float:
-        return 0.7

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ftim import asset_table
 from ftim.archives import Progress, run_pip
 from ftim.asset_listing import list_assets
 from ftim.asset_table import ASSETS, Asset, PypiArchive
@@ -341,6 +342,13 @@ def test_table_is_complete() -> None:
             assert len(asset.archive.sha256) == 64
             assert asset.archive.member or (asset.archive.sha256, asset.archive.size) == (asset.sha256, asset.size)
     assert "NON-COMMERCIAL" in ASSETS["79999_iter.pth"].licence and ASSETS["79999_iter.pth"].optional
+
+
+def test_every_file_has_a_user_in_the_package() -> None:
+    package = Path(asset_table.__file__).parent
+    modules = [path for path in package.rglob("*.py") if path != Path(asset_table.__file__)]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in modules)
+    assert [name for name in ASSETS if f'"{name}"' not in code] == []
 
 
 def test_listing_names_every_file_licence_and_state(tmp_path: Path) -> None:

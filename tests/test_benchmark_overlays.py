@@ -101,7 +101,7 @@ def test_whole_photographs_are_cut_as_the_face_is(tmp_path: Path) -> None:
     Image.fromarray(crop).save(tmp_path / "crops" / "x.png")
     for folder in ("whole", "crops"):
         matched = OverlayFolder.match(f"theirs={tmp_path / folder}", [PhotoFile("row", photo)])
-        rendering = matched.rendering(["row"], face)
+        rendering = matched.drawings(["row"], face).albedo
         assert torch.equal(rendering.overlay, face.image), folder
         assert torch.equal(rendering.image, face.image)
         assert bool((rendering.mask == 1).all())
@@ -120,7 +120,7 @@ def test_turned_photographs(tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "theirs" / "x.png")
     face = face_of(pixels)
     matched = OverlayFolder.match(f"theirs={tmp_path / 'theirs'}", [PhotoFile("row", photo)])
-    assert torch.equal(matched.rendering(["row"], face).overlay, face.image)
+    assert torch.equal(matched.drawings(["row"], face).albedo.overlay, face.image)
 
 
 def test_scores_and_provenance(tmp_path: Path, photos: Path, overlays: Path) -> None:
@@ -134,8 +134,9 @@ def test_scores_and_provenance(tmp_path: Path, photos: Path, overlays: Path) -> 
         mask = FakePipeline().image.draw_lit(image, None, image).mask[0, 0] > 0  # type: ignore[arg-type]
         assert row.coverage is None
         assert other.coverage == 1
-        assert row.scores["overlay"].l1 == pytest.approx(float((1 - image).mean()), abs=1e-4)
-        assert row.scores["face"].l1 == pytest.approx(float((1 - image[0, :, mask]).mean()), abs=1e-4)
+        assert row.scores.keys() == {"relit_overlay", "relit_face"}, "drawn from a model, as far as is known"
+        assert row.scores["relit_overlay"].l1 == pytest.approx(float((1 - image).mean()), abs=1e-4)
+        assert row.scores["relit_face"].l1 == pytest.approx(float((1 - image[0, :, mask]).mean()), abs=1e-4)
     read = Result.read(tmp_path / "results" / "portraits" / "theirs.json")
     assert read == theirs
     assert "theirs (official)" in (tmp_path / "results" / "portraits" / "README.md").read_text()
@@ -158,7 +159,7 @@ def test_what_is_wrong_with_one_file_is_one_row(tmp_path: Path, photos: Path, ov
         "d": "OverlayUnreadableError: theirs: d.png has transparent pixels: lay it over the photograph before it is "
         "saved",
     }
-    assert result.summary["face"].scored == 2
+    assert result.summary["relit_face"].scored == 2
     for kind in (OverlayMissingError, OverlaySizeError, OverlayUnreadableError):
         assert kind.__name__ in result.failures
 

@@ -16,12 +16,12 @@ import benchmark.methods
 import benchmark.provenance
 import benchmark.run as runner
 from benchmark.evaluate import Evaluation
-from benchmark.methods import Method, build_method, choose_methods, method_names, missing_files
+from benchmark.methods import Drawings, Method, build_method, choose_methods, ftim_paper, method_names, missing_files
 from benchmark.records import RecordError, Result
 from benchmark.run import BenchmarkConfig, Data, RunError, evaluate
 from ftim.data import Frll, PhotoFile, PhotoSet
 from ftim.data.frll import EXPRESSIONS, VIEWS
-from ftim.errors import DatasetError
+from ftim.errors import DatasetError, ModelFileError
 from ftim.pipeline import Pipeline
 from tests.fake_pipeline import FakePipeline, as_pipeline, fake_method, fake_scorer, write_photo
 
@@ -100,6 +100,77 @@ def test_scores_are_those_of_the_definition(tmp_path: Path, data: Data) -> None:
             whole = float((other + 0.1 * 3 * left.sum()) / (3 * mask.numel()))
             assert row.scores["overlay"].l1 == pytest.approx(whole, abs=1e-4)
             assert row.coverage == 1
+
+
+def test_a_texture_is_completed_once_and_drawn_twice(tmp_path: Path, data: Data) -> None:
+    """The albedo is 0.2 lighter than the texture, and scored in blocks of its own."""
+    pipeline = FakePipeline()
+    method = fake_method(pipeline, "shiny", 0.0, albedo=0.2)
+    (result,) = run(config(tmp_path), data, pipeline, [method])
+    assert result.blocks == ("overlay", "face", "relit_overlay", "relit_face")
+    assert method.completion.seen == 4, "once for each photograph that could be fitted"  # type: ignore[attr-defined]
+    for row in result.rows:
+        if row.reason is None:
+            image = FakePipeline().face(np.asarray(Image.open(tmp_path / "photos" / f"{row.name}.png"))).image
+            mask = FakePipeline().image.draw_lit(image, None, image).mask[0, 0] > 0  # type: ignore[arg-type]
+            albedo = image.clone()
+            albedo[..., 16:] = 0.5
+            expected = (albedo + 0.2 - image)[0, :, mask].abs().mean()
+            assert row.scores["relit_face"].l1 == pytest.approx(float(expected), abs=1e-4)
+            assert row.scores["face"].l1 == pytest.approx(float((albedo - image)[0, :, mask].abs().mean()), abs=1e-4)
+            share = float(mask.float().mean())
+            assert row.scores["relit_overlay"].l1 == pytest.approx(float(expected) * share, abs=1e-4)
+
+
+class ModelOnly:
+    """A method without a texture of the photograph: it draws the photograph itself, darker."""
+
+    name = "flat"
+    source = "official"
+    draws = ("albedo",)
+
+    def reconstruct(self, face, fit, partial) -> Drawings:
+        return Drawings(None, FakePipeline().image.draw_lit(face.image - 0.1, fit, face.image))
+
+
+def test_a_model_of_faces_has_the_blocks_of_the_albedo_alone(tmp_path: Path, data: Data) -> None:
+    pipeline = FakePipeline()
+    methods = [ModelOnly(), fake_method(pipeline, "same", 0.0)]
+    flat, same = run(config(tmp_path), data, pipeline, methods)  # type: ignore[arg-type]
+    assert flat.blocks == ("relit_overlay", "relit_face")
+    assert same.blocks == ("overlay", "face", *flat.blocks)
+    assert flat.failures == same.failures, "no face to score, and no other reason"
+    assert flat.summary["relit_face"].mean.l1 == pytest.approx(0.1, abs=1e-4)
+    assert flat.rows[0].coverage == 1
+    page = (tmp_path / "results" / "portraits" / "README.md").read_text()
+    first, rest = page.split("**Overlay, albedo relit")[0], page.split("**Overlay, albedo relit")[1]
+    assert "flat (official)" not in first
+    assert "flat (official)" in rest
+
+
+def test_a_face_without_skin_is_a_row_with_a_reason(tmp_path: Path, data: Data, monkeypatch) -> None:
+    pipeline = FakePipeline()
+    fit = pipeline.fit
+    monkeypatch.setattr(pipeline, "fit", lambda face: (fit(face)[0], torch.zeros(len(face), 1, 32, 32)))
+    methods = [ModelOnly(), fake_method(pipeline, "same", 0.0)]
+    for result in run(config(tmp_path), data, pipeline, methods):  # type: ignore[arg-type]
+        assert result.failures["NoSkinError"] == 4
+
+
+def test_notes_and_results_of_another_kind(tmp_path: Path, data: Data, capsys) -> None:
+    """What is said of a method is stored; a stale file beside the new one costs the pages and not the results."""
+    pipeline = FakePipeline()
+    (result,) = run(config(tmp_path), data, pipeline, [fake_method(pipeline, "deca", 0.0)])
+    assert result.note == "trained on earlier data"
+    assert (
+        "deca (reference, *trained on earlier data*)" in (tmp_path / "results" / "portraits" / "README.md").read_text()
+    )
+    other = tmp_path / "results" / "portraits" / "deca.json"
+    other.write_text(other.read_text().replace('"schema": 2', '"schema": 1'))
+    (again,) = run(config(tmp_path), data, pipeline, [fake_method(pipeline, "same", 0.0)])
+    assert again.note == ""
+    assert Result.read(tmp_path / "results" / "portraits" / "same.json") == again
+    assert "The tables were not made anew" in capsys.readouterr().err
 
 
 def test_a_failing_method_costs_only_its_own_rows(tmp_path: Path, data: Data) -> None:
@@ -258,6 +329,7 @@ def test_cross_view_needs_a_texture(tmp_path: Path, frll: Data) -> None:
     class OverlayOnly:
         name = "flat"
         source = "official"
+        draws = ("albedo",)
 
         def reconstruct(self, face, fit, partial):
             raise AssertionError("not asked for in cross-view")
@@ -271,6 +343,7 @@ def test_options() -> None:
     assert BenchmarkConfig(dataset="frll").chosen_protocol == "cross-view"
     assert BenchmarkConfig(dataset="frll", protocol="overlay").table_name == "frll-overlay"
     assert BenchmarkConfig(dataset="celeba").table_name == "table1"
+    assert BenchmarkConfig(dataset="portraits_all").table_name == "portraits_all"
     with pytest.raises(ValueError, match="one photograph a person"):
         _ = BenchmarkConfig(dataset="celeba", protocol="cross-view").chosen_protocol
     assert BenchmarkConfig(limit=5).folder != BenchmarkConfig().folder, "a part never replaces the whole table"
@@ -339,7 +412,16 @@ def test_methods_are_methods(name: str, real_pipeline: Pipeline) -> None:
         pytest.skip(f"{name} lacks {missing[0]}")
     method = build_method(name, real_pipeline)
     assert method.name == name
-    assert method.source in ("official", "retrained", "reported", "reference")
+    assert method.source in ("ours", "official", "retrained", "reference")
+    assert method.draws in (("texture", "albedo"), ("albedo",))
+
+
+def test_the_form_of_the_paper_says_what_it_lacks(monkeypatch) -> None:
+    monkeypatch.setattr(ftim_paper, "weights_path", lambda name: Path("/nowhere"))
+    (missing,) = missing_files("ftim_paper")
+    assert missing.startswith("ftim/completion/data/ftim_paper.safetensors ")
+    with pytest.raises(ModelFileError, match=r"ftim_paper\.safetensors .*--preset ftim_paper"):
+        build_method("ftim_paper", as_pipeline(FakePipeline()))
 
 
 def test_errors_are_one_line(monkeypatch, capsys) -> None:

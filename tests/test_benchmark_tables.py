@@ -11,13 +11,22 @@ import torch
 from PIL import Image
 
 from benchmark.figures import draw_distributions
-from benchmark.provenance import ROOT, data_hash, provenance
+from benchmark.provenance import ROOT, data_hash, provenance, shipped_files, weights_of
 from benchmark.records import RecordError, Result, Row, Scores, summarise
-from benchmark.tables import blocks_markdown, fill_readme, page_markdown, read_table, readme_blocks, write_tables
+from benchmark.tables import (
+    blocks_markdown,
+    blocks_of,
+    fill_readme,
+    page_markdown,
+    read_table,
+    readme_blocks,
+    write_tables,
+)
 from benchmark.work_log import WorkLog
+from ftim.metrics.dlib_face import ASSET as DLIB_ASSET
 
-GOOD = Scores(0.1, 30.0, 0.9, 0.2, 0.8)
-BETTER = Scores(0.05, 34.0, 0.95, 0.1, 0.9)
+GOOD = Scores(0.1, 30.0, 0.9, 0.2, 0.8, 0.4)
+BETTER = Scores(0.05, 34.0, 0.95, 0.1, 0.9, 0.2)
 NO_LIKENESS = Scores(0.1, 20.0, 0.5, 0.2, None)
 
 
@@ -34,7 +43,7 @@ def result(method: str = "mean", rows: tuple[Row, ...] | None = None) -> Result:
         "data": {"name": "fakes", "licence": "ours", "photos": 3, "sha256": "00"},
     }
     return Result(
-        "portraits", method, "reference", "overlay", ("overlay", "face"), {"limit": None}, provenance,
+        "portraits", method, "reference", "", "overlay", ("overlay", "face"), {"limit": None}, provenance,
         {"shared": 0.5, "method": 0.25}, rows,
     )  # fmt: skip
 
@@ -42,9 +51,14 @@ def result(method: str = "mean", rows: tuple[Row, ...] | None = None) -> Result:
 def test_summary_counts_failures_as_the_worst() -> None:
     summary = result().summary["face"]
     assert (summary.scored, summary.total) == (2, 3)
-    assert summary.mean == Scores(0.075, 32.0, 0.925, 0.15, 0.85)
+    assert summary.mean == Scores(0.075, 32.0, 0.925, 0.15, 0.85, 0.3)
     assert summary.mean_all == Scores(
-        round((0.15 + 1) / 3, 5), round(64 / 3, 5), round(1.85 / 3, 5), round(1.3 / 3, 5), round(1.7 / 3, 5)
+        round((0.15 + 1) / 3, 5),
+        round(64 / 3, 5),
+        round(1.85 / 3, 5),
+        round(1.3 / 3, 5),
+        round(1.7 / 3, 5),
+        round(1.6 / 3, 5),
     )
 
 
@@ -67,7 +81,7 @@ def test_a_method_that_always_fails_scores_worst() -> None:
     summary = summarise([Row("1", "Error: x")], ["face"])["face"]
     assert (summary.scored, summary.total) == (0, 1)
     assert summary.mean == Scores(None, None, None, None, None)
-    assert summary.mean_all == Scores(1, 0, 0, 1, 0)
+    assert summary.mean_all == Scores(1, 0, 0, 1, 0, 1)
 
 
 def test_results_survive_writing(tmp_path: Path) -> None:
@@ -82,7 +96,7 @@ def test_edited_results_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "mean.json"
     result().write(path)
     text = path.read_text()
-    for old, new in (("0.075", "0.074"), ('"l1": 0.1,', '"l1": 0.09,'), ('"schema": 1', '"schema": 0'), ("{", "")):
+    for old, new in (("0.075", "0.074"), ('"l1": 0.1,', '"l1": 0.09,'), ('"schema": 2', '"schema": 1'), ("{", "")):
         path.write_text(text.replace(old, new, 1))
         assert path.read_text() != text
         with pytest.raises(RecordError, match=r"mean\.json"):
@@ -106,10 +120,34 @@ def test_tables_hold_methods_on_the_same_images(tmp_path: Path) -> None:
 
 def test_markdown_says_how_many_of_how_many() -> None:
     text = blocks_markdown([result(), result("mirror", result().rows)])
-    assert text.count("| mean (reference) | 0.0750 | 32.00 | 0.9250 | 0.1500 | 0.8500 | 2 of 3 |") == 2
+    assert text.count("| mean (reference) | 0.0750 | 32.00 | 0.9250 | 0.1500 | 0.8500 | 0.3000 | 2 of 3 |") == 2
     assert text.count("| mirror (reference) | 0.3833 | 21.33 |") == 2, "failures count as worst in the second tables"
     perfect = tuple(row for row in result().rows if row.reason is None)
     assert "worst" not in blocks_markdown([result("mean", perfect)])
+
+
+def test_a_score_that_nobody_measured_has_no_column() -> None:
+    without = tuple(
+        replace(row, scores={block: replace(item, dlib=None) for block, item in row.scores.items()})
+        for row in result().rows
+    )
+    assert "dlib distance ↓" in blocks_markdown([result()])
+    text = blocks_markdown([result("mean", without)])
+    assert "dlib distance ↓" not in text, "not even among failures, which count as the worst"
+    assert "| mean (reference) | 0.0750 | 32.00 | 0.9250 | 0.1500 | 0.8500 | 2 of 3 |" in text
+
+
+def test_a_method_stands_in_the_blocks_that_it_has() -> None:
+    relit = ("relit_overlay", "relit_face")
+    rows = (Row("1", None, dict.fromkeys(relit, GOOD), 1.0),)
+    model = replace(result("model", rows), blocks=relit, note="of old")
+    texture = replace(result("mean", (Row("1", None, {"overlay": BETTER, "face": BETTER}, 1.0),)))
+    text = blocks_markdown([model, texture])
+    assert blocks_of([model, texture]) == ["overlay", "face", "relit_overlay", "relit_face"]
+    assert text.count("mean (reference)") == text.count("model (reference, *of old*)") == 2
+    assert text.index("mean (reference)") < text.index("model (reference")
+    assert model.drawn("face") == "relit_face"
+    assert texture.drawn("face") == "face"
 
 
 def test_pages_name_failures_and_link_only_figures_that_exist(tmp_path: Path) -> None:
@@ -192,9 +230,19 @@ def test_provenance_names_code_files_and_machine_kind_only(tmp_path: Path) -> No
     assert {"commit", "code", "device", "packages", "assets", "date", "threads"} <= about.keys()
     assert about["packages"]["torch"] == metadata.version("torch")
     assert {"graph_final.pb", "alexnet.ckpt", "open_head.safetensors"} <= about["assets"].keys()
+    assert DLIB_ASSET not in about["assets"]
+    assert DLIB_ASSET in provenance(torch.device("cpu"), dlib=True)["assets"]
     text = json.dumps(about)
     assert str(ROOT) not in text
     assert f'"{platform.node()}"' not in text
+
+
+def test_files_that_a_method_depends_on() -> None:
+    head = {"open_head.safetensors", "template_albedo.json", "template_albedo.png"}
+    assert weights_of("mirror").keys() == head
+    assert weights_of("ftim").keys() == head | {"ftim.safetensors"}
+    assert weights_of("deca").keys() == head | {"deca.safetensors", "albedo_basis.safetensors"}
+    assert weights_of("ftim")["ftim.safetensors"] == shipped_files()["ftim.safetensors"]
 
 
 def test_data_hash_is_of_contents_in_any_order(tmp_path: Path) -> None:

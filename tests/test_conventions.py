@@ -19,7 +19,7 @@ from ftim.morphable.expressions import EXPRESSION_MIRROR
 from ftim.morphable.open_head import load_open_head
 from ftim.photo import read_photo
 from ftim.render.atlas import build_atlas
-from ftim.render.image import sample_texture
+from ftim.render.lookup import sample_texture
 from ftim.render.interpolate import interpolate
 from ftim.render.pose import pose_head
 from ftim.render.rasterizer import Fragments, default_rasterizer

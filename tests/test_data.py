@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from ftim.assets import sha256_of
-from ftim.data import load_celeba, load_frll, load_portraits, load_webmorph
+from ftim.data import load_celeba, load_frll, load_official_portraits, load_portraits, load_webmorph
 from ftim.data.frll import EXPRESSIONS, VIEWS
 from ftim.data.photo_set import read_split
 from ftim.data.portraits import split_portraits
@@ -25,9 +26,9 @@ def no_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_portrait_lists_follow_the_rule_and_share_nobody() -> None:
-    train, test = read_split("portraits_train"), read_split("portraits_test")
-    assert (len(train), len(test)) == (500, 109) and not set(train) & set(test)
-    assert split_portraits([*test, *train]) == (list(train), list(test))
+    more, test = read_split("portraits_more"), read_split("portraits_test")
+    assert (len(more), len(test)) == (500, 109) and not set(more) & set(test)
+    assert split_portraits([*test, *more]) == (list(more), list(test))
 
 
 def test_portraits_are_unpacked_by_content(tmp_path: Path) -> None:
@@ -39,6 +40,14 @@ def test_portraits_are_unpacked_by_content(tmp_path: Path) -> None:
     )
     assert read_photo(photos.photos[0].path).ndim == 3
     assert "MIT" in photos.licence and len(photos.first(5)) == 5 and len(photos.first(None)) == 109
+
+
+def test_all_portraits_are_the_further_ones_and_the_benchmarks(tmp_path: Path) -> None:
+    photos = load_portraits("all", tmp_path)
+    assert len(photos) == len({sha256_of(photo.path) for photo in photos.photos}) == 609
+    names = [photo.name for photo in photos.photos]
+    assert names == [digest[:12] for name in ("more", "test") for digest in read_split(f"portraits_{name}")]
+    assert photos.name == "portraits-all" and "nothing is trained on them" in photos.licence
 
 
 def test_damaged_portrait_is_unpacked_again(tmp_path: Path) -> None:
@@ -108,14 +117,42 @@ def test_celeba_without_its_test_part(tmp_path: Path) -> None:
 
 
 def test_webmorph_names_tell_the_collection(tmp_path: Path) -> None:
-    touch(tmp_path / "canada" / "003f.jpg")
-    with pytest.raises(DatasetError, match="3dsk is missing"):
+    with pytest.raises(DatasetError, match="canada is missing"):
         load_webmorph(tmp_path)
-    touch(tmp_path / "3dsk" / "alex.png")
-    assert [photo.name for photo in load_webmorph(tmp_path).photos] == ["canada/003f", "3dsk/alex"]
+    for place in ("canada/003f.jpg", "another/alex.png", "loose.jpg"):
+        touch(tmp_path / place)
+    assert [photo.name for photo in load_webmorph(tmp_path).photos] == ["canada/003f"]
 
 
-@pytest.mark.parametrize("load", [load_celeba, load_frll, load_webmorph])
+def test_official_portraits_are_split_by_their_number(tmp_path: Path) -> None:
+    for number in (108, 70, 69, 0, 7):
+        touch(tmp_path / "official_portraits" / f"{number:03d}.jpg")
+    (tmp_path / "official_portraits" / "README.md").touch()
+    for folder in (tmp_path, tmp_path / "official_portraits"):
+        train, validation = (load_official_portraits(split, folder) for split in ("train", "validation"))
+        assert [photo.name for photo in train.photos] == ["000", "007", "069"]
+        assert [photo.name for photo in validation.photos] == ["070", "108"]
+    assert (train.name, validation.name) == ("official-portraits-train", "official-portraits-validation")
+    assert "public domain" in train.licence
+
+
+def test_only_files_named_by_three_digits_are_official_portraits(tmp_path: Path) -> None:
+    """A copy under another name must not bring a validation portrait into training."""
+    for name in ("000", "100", "0001", "1", "7 copy", "070 copy", "²²²"):
+        touch(tmp_path / f"{name}.jpg")
+    names = [
+        [photo.name for photo in load_official_portraits(split, tmp_path).photos] for split in ("train", "validation")
+    ]
+    assert names == [["000"], ["100"]]
+
+
+def test_official_portraits_without_a_split_say_so(tmp_path: Path) -> None:
+    touch(tmp_path / "108.jpg")
+    with pytest.raises(DatasetError, match=r"no portrait of the split train.*000\.jpg.*House"):
+        load_official_portraits("train", tmp_path)
+
+
+@pytest.mark.parametrize("load", [load_celeba, load_frll, load_webmorph, partial(load_official_portraits, "train")])
 def test_missing_data_set_names_folder_and_remedy(load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DatasetError, match="set FTIM_DATA"):
         load()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -18,6 +20,7 @@ from PIL import Image
 
 import demo.sessions
 from demo.app import Config, launch
+from demo.desk import findings
 from demo.presets import PRESETS
 from demo.sessions import Sessions
 from demo.studio import FILES, VIEW_SIDE, Studio, View, read_upload, save_head, thumbnail
@@ -25,8 +28,8 @@ from ftim.errors import PhotoError
 from ftim.io.glb import UNLIT
 from ftim.morphable import EXPRESSIONS
 from ftim.pipeline import Pipeline
+from ftim.quality import QualityWarning, assess
 from ftim.reconstruction import to_uint8
-from ftim.report import Reporter
 from tests.fake_studio import FakeStudio, a_result
 
 
@@ -110,9 +113,9 @@ def test_a_thumbnail_is_square_beyond_the_rim() -> None:
 def test_a_real_portrait_through_the_studio(tmp_path: Path) -> None:
     """Faces, the turned and relit head, and a GLB with another expression."""
     pipeline = Pipeline.build(texture_size=256)
-    studio = Studio(lambda size: pipeline, Reporter.build())
+    studio = Studio(lambda size: pipeline)
     result = a_result()
-    assert len(studio.faces(result.photo, 256)) == 1 and 0.5 < studio.seen(result) < 1
+    assert len(studio.faces(result.photo, 256)) == 1
     front = studio.view(result, View())
     assert front.shape == (VIEW_SIDE, VIEW_SIDE, 4) and front[0].max() == 0, "the crown is in the picture"
     assert 0.2 < (front[..., 3] > 0).mean() < 0.8
@@ -142,16 +145,25 @@ def test_the_api_gives_overlay_head_zip_and_report(address: tuple[str, FakeStudi
     overlay, head, everything, report = client.predict(
         handle_file(picture(tmp_path / "p.png", 90)), 256, 0, api_name="/reconstruct"
     )
-    assert Path(head).read_bytes()[:4] == b"glTF" and report["overlay"]["psnr"] == 30
+    assert Path(head).read_bytes()[:4] == b"glTF" and report["quality"]["seen"] == assess(a_result()).seen
     assert Image.open(overlay).size == a_result().photo.shape[1::-1]
     with zipfile.ZipFile(everything) as archive:
         assert archive.testzip() is None and sorted(archive.namelist()) == sorted(FILES)
+        assert json.loads(archive.read("report.json")) == report
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
     assert list(endpoints) == ["/reconstruct"], "what the page itself calls is private"
     for sent, face, message in ((picture(tmp_path / "black.png", 0), 0, "No face was found."), (overlay, 0, "512 or")):
         with pytest.raises(AppError, match=message):
             client.predict(handle_file(sent), 256 if sent != overlay else 300, face, api_name="/reconstruct")
     assert len(sessions) >= 1
+
+
+def test_findings_are_sentences_with_the_warnings_first() -> None:
+    quality = replace(assess(a_result()), seen=0.625, warnings=(QualityWarning("small", "It is <small>."),))
+    text = findings(quality)
+    assert text.count("<li") == 1 + len(quality.sentences()) and "shows 62% of the facial skin" in text
+    assert text.startswith("<ul class='ftim-findings'><li class='ftim-warning'>It is &lt;small&gt;.</li>")
+    assert "ftim-warning" not in findings(replace(quality, warnings=()))
 
 
 def test_addresses_and_files_of_the_server_are_refused(address: tuple[str, FakeStudio, Sessions]) -> None:

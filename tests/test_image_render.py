@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ftim.morphable.model import MorphableModel, Region
 from ftim.morphable.open_head import load_open_head
-from ftim.render.image import FACE_REGIONS, ImageRenderer, paste_back, sample_texture, soften
+from ftim.render.image import FACE_REGIONS, ImageRenderer, paste_back, soften
+from ftim.render.lookup import sample_texture
 from ftim.render.pose import pose_head
 from ftim.render.rasterizer import default_rasterizer
 from ftim.render.shading import shade

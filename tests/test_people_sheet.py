@@ -10,11 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from ftim.data.frll import EXPRESSIONS, LICENCE, VIEWS
+from ftim.data.frll import EXPRESSIONS, VIEWS
+from ftim.errors import SettingsError
 from ftim.structures import Face, Rendering
 from scripts import people_sheet
-from scripts.people_sheet import COLUMNS, INSET, PAPER, QUALITIES, Config, fitting_quality, lines, row, run, with_inset
-from scripts.sheet import LABEL, Sheet
+from scripts.people_sheet import COLUMNS, INSET, PAPER, Config, lines, row, run, with_inset
+from scripts.sheet import LABEL
 from tests.fake_pipeline import SIDE, FakePipeline, Shift, as_pipeline, write_photo
 
 PEOPLE = ("001", "002", "003", "004", "005", "006")
@@ -24,12 +25,6 @@ def faces(pipeline: FakePipeline) -> Face:
     """Three views, one a colour."""
     pictures = [np.full((SIDE, SIDE, 3), value, np.uint8) for value in (60, 120, 180)]
     return Face.concatenate([pipeline.face(picture) for picture in pictures])
-
-
-def noisy_sheet() -> Sheet:
-    sheet = Sheet(("only",), 128, LICENCE)
-    sheet.add([torch.rand(3, 128, 128, generator=torch.Generator().manual_seed(0))], "noise")
-    return sheet
 
 
 def test_expressions_and_views_go_round() -> None:
@@ -43,14 +38,18 @@ def test_expressions_and_views_go_round() -> None:
 def test_row_is_made_from_one_view(source: int) -> None:
     pipeline = FakePipeline()
     face = faces(pipeline)
-    pictures = row(as_pipeline(pipeline), Shift("plus", 0.1), face, source)
+    pictures = row(as_pipeline(pipeline), Shift("plus", 0.1, albedo=0.05), face, source)
     assert len(pictures) == len(COLUMNS)
     for view in range(3):
         assert torch.equal(pictures[view], face.image[view])
     seen = face.image[source, 0, 0, 0] + 0.1
-    assert torch.allclose(pictures[4][:, :, : SIDE // 2], seen)
+    assert torch.allclose(pictures[3][:, :, : SIDE // 2], seen)
+    assert torch.allclose(pictures[4][:, :, : SIDE // 2], seen + 0.05)
     for view, picture in enumerate(pictures[5:]):
-        assert torch.allclose(picture[:, SIDE // 2, SIDE // 2 - 3], seen)  # drawn
+        drawn = (
+            seen if view == source else seen + 0.05
+        )  # the photograph's own view shows the texture, others the albedo
+        assert torch.allclose(picture[:, SIDE // 2, SIDE // 2 - 3], drawn)
         assert torch.allclose(picture[:, 0, 0], face.image[view, :, 0, 0])  # beside the head: the photograph
         # The inset is behind the head: on the left where the face looks to the right.
         inset, other = (0, -1) if view == 2 else (-1, 0)
@@ -72,15 +71,6 @@ def test_inset_shows_what_was_drawn(left: bool) -> None:
     picture[..., -(30 // INSET) :, corner] = 0.5
     assert torch.equal(picture, rendering.overlay)
     assert (rendering.overlay == 0.5).all()  # unchanged
-
-
-def test_quality_gives_way_to_size() -> None:
-    sheet = noisy_sheet()
-    assert fitting_quality(sheet) == QUALITIES[0]
-    assert fitting_quality(sheet, largest=1) == QUALITIES[-1]
-    qualities = [fitting_quality(sheet, largest) for largest in range(2000, 30000, 500)]
-    assert qualities == sorted(qualities)
-    assert len(set(qualities)) == len(QUALITIES)
 
 
 @pytest.fixture
@@ -119,5 +109,5 @@ def test_zoom_is_one_person_twice_as_large(made_up: Path, monkeypatch: pytest.Mo
     assert output == Path("runs/people_002.jpg")
     with Image.open(made_up / output) as picture:
         assert picture.size == (96 * len(COLUMNS), 3 * LABEL + 96)
-    with pytest.raises(ValueError, match="001, 002"):
+    with pytest.raises(SettingsError, match="001, 002"):
         run(Config(zoom="999"))

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import ftim
+from ftim import reconstruct_files
+from ftim.assets import asset_path
 from ftim.cli import main
 from ftim.data import load_portraits
 from ftim.errors import SettingsError
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
-from ftim.reconstruct_files import Batch, Settings, find_photos
+from ftim.quality import assess
+from ftim.reconstruct_files import Batch, Settings, find_photos, made_with
 from ftim.report import Reporter
 from ftim.result_folders import FAILURES
 
@@ -30,11 +36,6 @@ def pipeline() -> Pipeline:
     return Pipeline.build(texture_size=256)
 
 
-@pytest.fixture(scope="module")
-def reporter() -> Reporter:
-    return Reporter.build()
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Two portraits, one of them deeper, a letter and a grey picture."""
@@ -47,16 +48,14 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def batch(output: Path, pipeline: Pipeline, reporter: Reporter, resume: bool = False, **changes: str) -> Batch:
-    settings = Settings(texture_size=256, completion="mirror", formats=("png", "glb", "obj", "json"), **changes)  # type: ignore[arg-type]
-    return Batch(output, settings, pipeline, reporter, resume)
+def batch(output: Path, pipeline: Pipeline, resume: bool = False, **changes: Any) -> Batch:
+    settings = Settings(texture_size=256, completion="mirror", **changes)
+    return Batch(output, settings, pipeline, None, resume)
 
 
-def test_one_bad_photograph_does_not_stop_the_rest(
-    folder: Path, tmp_path: Path, pipeline: Pipeline, reporter: Reporter
-) -> None:
+def test_one_bad_photograph_does_not_stop_the_rest(folder: Path, tmp_path: Path, pipeline: Pipeline) -> None:
     output = tmp_path / "out"
-    outcome = batch(output, pipeline, reporter).run(find_photos((str(folder),)), quiet=True)
+    outcome = batch(output, pipeline).run(find_photos((str(folder),)), quiet=True)
     assert (outcome.done, outcome.kept) == (2, 0)
     assert {Path(photo).name: reason.split(":")[0] for photo, reason in outcome.failures.items()} == {
         "letter.jpg": "PhotoError",
@@ -66,36 +65,98 @@ def test_one_bad_photograph_does_not_stop_the_rest(
     for name in ("a", "deeper/b"):
         assert sorted(path.name for path in (output / name).iterdir()) == FILES
     report = json.loads((output / "a" / "report.json").read_text())
-    assert report["scores"]["face"]["psnr"] > 28 and 0.8 < report["scores"]["overlay"]["cosine"] <= 1
+    assert report["quality"] == json.loads(json.dumps(asdict(assess(pipeline.reconstruct(folder / "a.jpg", "mirror")))))
+    assert "scores" not in report and "seed" not in report["settings"]
     assert not list(output.rglob(".*")), "nothing temporary is left"
 
 
 def test_finished_photographs_are_kept_and_unfinished_ones_made(
-    folder: Path, tmp_path: Path, pipeline: Pipeline, reporter: Reporter
+    folder: Path, tmp_path: Path, pipeline: Pipeline
 ) -> None:
     output = tmp_path / "out"
     photos = [item for item in find_photos((str(folder),)) if item[1] in ("a", "deeper/b")]
-    batch(output, pipeline, reporter).run(photos[:1], quiet=True)
+    batch(output, pipeline).run(photos[:1], quiet=True)
     half = output / ".b.123.tmp"
     half.mkdir()
     (half / "overlay.png").write_bytes(b"half")
     before = (output / "a" / "report.json").stat().st_mtime_ns
-    outcome = batch(output, pipeline, reporter, resume=True).run(photos, quiet=True)
+    outcome = batch(output, pipeline, resume=True).run(photos, quiet=True)
     assert (outcome.done, outcome.kept, outcome.failures) == (1, 1, {})
     assert (output / "a" / "report.json").stat().st_mtime_ns == before and not half.exists()
-    again = batch(output, pipeline, reporter, resume=True, face="0").run(photos[:1], quiet=True)
+    again = batch(output, pipeline, resume=True, face="0").run(photos[:1], quiet=True)
     assert again.done == 1, "other settings make another result"
 
 
-def test_all_faces_have_a_folder_each(tmp_path: Path, pipeline: Pipeline, reporter: Reporter) -> None:
+@pytest.mark.parametrize("changed", ["weights_path", "OPEN_HEAD_PATH", "TEMPLATE_PATH", "code_sha256"])
+def test_a_result_of_other_weights_head_template_or_code_is_made_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    settings, photo = Settings(), folder / "a.jpg"
+    before = settings.key(photo, made_with("ftim"))
+    assert settings.key(photo, made_with("ftim")) == before
+    other = tmp_path / "other"
+    other.write_bytes(b"other")
+    replacement = {"weights_path": lambda name: other, "code_sha256": lambda: "other"}.get(changed, other)
+    monkeypatch.setattr(reconstruct_files, changed, replacement)
+    assert settings.key(photo, made_with("ftim")) != before
+
+
+def test_references_have_no_weights() -> None:
+    assert set(made_with("ftim")) - set(made_with("mirror")) == {"weights"}
+
+
+def test_scores_compare_texture_and_relit_albedo_with_the_photograph(
+    folder: Path, tmp_path: Path, pipeline: Pipeline
+) -> None:
+    settings = Settings(texture_size=256, completion="mirror", formats=("json",), scores=True)
+    run = Batch(tmp_path / "out", settings, pipeline, Reporter.build(pipeline))
+    assert run.run(find_photos((str(folder / "a.jpg"),)), quiet=True).done == 1
+    scores = json.loads((tmp_path / "out" / "a" / "report.json").read_text())["scores"]
+    assert set(scores) == {"texture", "albedo relit"}
+    for blocks in scores.values():
+        assert set(blocks) == {"overlay", "face"}
+        for block in blocks.values():
+            assert block["l1"] < 0.05 and block["psnr"] > 24 and block["ssim"] > 0.8
+            assert 0 < block["lpips"] < 0.2 and 0.7 < block["cosine"] <= 1
+    assert scores["texture"]["face"]["psnr"] > 28
+
+
+@pytest.mark.parametrize("completion", ["mirror", "ftim"])
+def test_the_landmarker_is_all_that_is_fetched_without_scores(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], completion: str
+) -> None:
+    """A machine that has the landmarker and no other file, and no network."""
+    (tmp_path / "files").mkdir()
+    shutil.copy(asset_path("face_landmarker.task"), tmp_path / "files")
+    monkeypatch.setenv("FTIM_ASSETS", str(tmp_path / "files"))
+    monkeypatch.setenv("FTIM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("FTIM_OFFLINE", "1")
+    options = ["-o", str(tmp_path / "out"), "--texture-size", "256", "--completion", completion]
+    assert main(["reconstruct", str(folder / "a.jpg"), *options]) == 0
+    assert sorted(path.name for path in (tmp_path / "out" / "a").iterdir()) == FILES
+    assert main(["reconstruct", str(folder / "a.jpg"), *options, "--scores"]) == 1
+    assert "graph_final.pb is not in" in capsys.readouterr().err, "scores need more, so the test can fail"
+
+
+def test_warnings_are_told_by_photograph(tmp_path: Path, folder: Path, pipeline: Pipeline) -> None:
+    dark = tmp_path / "dark.png"
+    Image.fromarray(read_photo(folder / "a.jpg") // 3).save(dark)
+    photos = find_photos((str(folder / "a.jpg"), str(dark)))
+    outcome = batch(tmp_path / "out", pipeline, formats=("json",)).run(photos, quiet=True)
+    assert list(outcome.warned) == [str(dark)] and "dark" in outcome.warned[str(dark)][0]
+    report = json.loads((tmp_path / "out" / "dark" / "report.json").read_text())
+    assert [warning["kind"] for warning in report["quality"]["warnings"]] == ["dark"]
+
+
+def test_all_faces_have_a_folder_each(tmp_path: Path, pipeline: Pipeline) -> None:
     pair = [read_photo(photo.path) for photo in load_portraits("test").first(2).photos]
     height = min(len(photo) for photo in pair)
     Image.fromarray(np.concatenate([photo[:height] for photo in pair], 1)).save(tmp_path / "two.png")
     photos = find_photos((str(tmp_path / "two.png"),))
-    outcome = batch(tmp_path / "out", pipeline, reporter, face="all").run(photos, quiet=True)
+    outcome = batch(tmp_path / "out", pipeline, face="all").run(photos, quiet=True)
     assert outcome.done == 2
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["two-face0", "two-face1"]
-    assert batch(tmp_path / "out", pipeline, reporter, resume=True, face="all").run(photos, quiet=True).kept == 1
+    assert batch(tmp_path / "out", pipeline, resume=True, face="all").run(photos, quiet=True).kept == 1
 
 
 def test_inputs_are_files_folders_and_patterns(folder: Path) -> None:
@@ -114,14 +175,12 @@ def test_inputs_are_files_folders_and_patterns(folder: Path) -> None:
         find_photos((str(folder / "empty"),))
 
 
-def test_a_folder_of_other_files_stays_as_it_is(
-    folder: Path, tmp_path: Path, pipeline: Pipeline, reporter: Reporter
-) -> None:
+def test_a_folder_of_other_files_stays_as_it_is(folder: Path, tmp_path: Path, pipeline: Pipeline) -> None:
     (folder / "a").mkdir()
     (folder / "a" / "diary.txt").write_text("mine")
     (folder / "c").write_bytes((folder / "a.jpg").read_bytes())
     photos = find_photos((str(folder / "a.jpg"), str(folder / "c")))
-    outcome = batch(folder, pipeline, reporter).run(photos, quiet=True)
+    outcome = batch(folder, pipeline).run(photos, quiet=True)
     assert outcome.done == 0 and all(reason.startswith("ResultFolderError") for reason in outcome.failures.values())
     assert (folder / "a" / "diary.txt").read_text() == "mine" and (folder / "c").is_file()
 
@@ -149,3 +208,18 @@ def test_the_python_interface(folder: Path, tmp_path: Path) -> None:
     result.save(tmp_path / "out", ("glb",))
     assert (tmp_path / "out" / "head.glb").is_file()
     assert result.overlay.shape == result.photo.shape
+    full = ftim.reconstruct(folder / "a.jpg", texture_size=256, completion="mirror", cover="full")
+    assert full.rendering.mask.sum() > result.rendering.mask.sum()
+
+
+def test_a_second_call_reads_no_model_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ftim.reconstruct(folder / "a.jpg", texture_size=256)
+
+    def read(*_: object) -> None:
+        raise AssertionError("a model was read again")
+
+    monkeypatch.setattr("ftim.pipeline.build_completion", read)
+    monkeypatch.setattr("ftim.pipeline.load_open_head", read)
+    ftim.reconstruct(folder / "a.jpg", texture_size=256)
+    with pytest.raises(AssertionError, match="read again"):
+        ftim.reconstruct(folder / "a.jpg", texture_size=256, completion="mean")

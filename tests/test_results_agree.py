@@ -1,10 +1,12 @@
 """Committed tables and numbers in documents follow from the committed JSON; nothing was typed or left behind."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from benchmark import table1
+from benchmark.provenance import weights_of
 from benchmark.records import Result
 from benchmark.tables import (
     DOCUMENTS,
@@ -57,6 +59,15 @@ def test_results_are_of_whole_data_sets_and_name_no_machine(folder: Path) -> Non
         assert Result.read(path).configuration["limit"] is None
         text = path.read_text(encoding="utf-8")
         assert not any(word in text for word in ("/home/", "/root/", "/tmp/", "/Users/", str(RESULTS.parent)))
+
+
+@pytest.mark.parametrize("table", ["portraits", "table1", "frll"])
+def test_results_are_of_the_weights_that_ship(table: str) -> None:
+    """Its own weights, the head and the template; without this, a table of old weights stands beside new ones."""
+    for path in sorted((RESULTS / table).glob("*.json")):
+        recorded = json.loads(path.read_text(encoding="utf-8"))["provenance"]["assets"]
+        expected = weights_of(path.stem)
+        assert {name: recorded.get(name) for name in expected} == expected, f"run the benchmark again: {path.name}"
 
 
 def test_pictures_are_of_photographs_that_may_be_shown() -> None:

@@ -9,27 +9,14 @@ import pytest
 
 import benchmark.run as runner
 from benchmark import ablation
-from benchmark.ablation import PAGE, ROWS, page_markdown, table2_markdown, verdict, write_table2
-from benchmark.records import RecordError, Result, Row, Scores
+from benchmark.ablation import BLOCKS, PAGE, ROWS, page_markdown, table2_markdown, verdict, write_table2
+from benchmark.records import RecordError, Result, Row
 from benchmark.run import BenchmarkConfig, RunError, run_table
 from benchmark.tables import README, RESULTS, fill_readme, readme_blocks
 from ftim.errors import DatasetError
+from tests.stored_results import scores, stored
 
 QUALITY = {"image_to_image": 0.0, "ftim_no_sym_mrf": 0.5, "ftim": 1.0, "mirror": 0.25}
-
-
-def scores(quality: float, likeness: bool = True) -> Scores:
-    return Scores(0.1 - 0.05 * quality, 20 + 4 * quality, 0.7 + quality / 10, 0.2 - quality / 10,
-                  0.5 + quality / 4 if likeness else None)  # fmt: skip
-
-
-def stored(table: str, method: str, quality: float) -> Result:
-    blocks = ("overlay", "face") if table == "table1" else ("face", "seen", "unseen")
-    rows = tuple(Row(name, None, {b: scores(quality, b in ("overlay", "face")) for b in blocks}, 1.0) for name in "ab")
-    about = {"commit": "c", "device": "cpu", "data": {"name": table, "licence": "x", "photos": 2, "sha256": "00"}}
-    protocol = "overlay" if table == "table1" else "cross-view"
-    source = "reference" if method == "mirror" else "retrained"
-    return Result(table, method, source, protocol, blocks, {"limit": None}, about, {"shared": 0.1, "method": 0.1}, rows)
 
 
 @pytest.fixture
@@ -46,8 +33,9 @@ def test_rows_and_reported_numbers(results: Path) -> None:
     assert [line.split(" | ")[0].strip("| ") for line in overlay[2:]] == [
         "image_to_image", "image_to_image", "ftim_no_sym_mrf", "ftim_no_sym_mrf", "ftim", "ftim", "mirror",
     ]  # fmt: skip
-    assert overlay[6] == "| ftim | ✓ | ✓ | 0.0500 | 24.00 | 0.8000 | 0.1000 | 0.7500 | retrained | 2 of 2 |"
-    assert overlay[7] == "| ftim | ✓ | ✓ | 0.024 | 27.585 | 0.928 | – | 0.918 | reported | 10,000 |"
+    assert overlay[6] == "| ftim | ✓ | ✓ | 0.0500 | 24.00 | 0.8000 | 0.1000 | 0.7500 | 0.3000 | ours | 3 of 3 |"
+    assert overlay[7] == "| ftim | ✓ | ✓ | 0.024 | 27.585 | 0.928 | – | 0.918 | – | reported | 10,000 |"
+    assert overlay[2].endswith(" | retrained, *trained on earlier data* | 3 of 3 |")
     assert sum("reported" in line for line in lines) == 3, "the paper has numbers for the overlay on CelebA alone"
 
 
@@ -57,16 +45,31 @@ def test_unseen_skin_has_no_likeness(results: Path) -> None:
     assert "LPIPS" in unseen
 
 
-def test_verdict_counts_what_is_worse(results: Path) -> None:
+def test_each_block_has_its_verdict(results: Path) -> None:
+    text = table2_markdown(results)
+    for _, _, title in BLOCKS:
+        part = text.split(f"**{title}**")[1].split("\n**")[0]
+        count = 4 if "unseen" in title else 6
+        assert f"- `image_to_image` is worse than `ftim` on {count} of {count} scores: L1 +0.0500 [+0.0500" in part
+        assert f"- `ftim_no_sym_mrf` is worse than `ftim` on {count} of {count} scores: " in part
+    assert [title.split(":")[0] for _, _, title in BLOCKS] == [
+        "CelebA, overlay, from the texture", "CelebA, face, from the texture", "CelebA, overlay, albedo relit",
+        "CelebA, face, albedo relit", "Cross-view, unseen", "Cross-view, face",
+    ]  # fmt: skip
+
+
+def test_verdict_tells_worse_from_level_and_better(results: Path) -> None:
     found = ablation.read_rows(results / "frll")
-    assert verdict(found, "image_to_image").startswith("- `image_to_image` is worse than `ftim` on 4 of 4")
-    better = replace(found["ftim_no_sym_mrf"], rows=tuple(
-        replace(row, scores=row.scores | {"unseen": Scores(0.01, 40, 0.99, 0.19, None)})
-        for row in found["ftim_no_sym_mrf"].rows
-    ))  # fmt: skip
-    text = verdict(found | {"ftim_no_sym_mrf": better}, "ftim_no_sym_mrf")
-    assert "2 of 4" in text
-    assert "LPIPS (unseen), cosine (face)" in text
+    ours = found["ftim"]
+    changed = [replace(row.scores["unseen"], psnr=psnr, lpips=0.01)
+               for row, psnr in zip(ours.rows, (10.0, 40.0, 22.0), strict=True)]  # fmt: skip
+    rows = tuple(replace(row, scores=row.scores | {"unseen": item})
+                 for row, item in zip(ours.rows, changed, strict=True))  # fmt: skip
+    text = verdict(found | {"ftim_no_sym_mrf": replace(ours, rows=rows)}, "ftim_no_sym_mrf", "unseen")
+    assert text.startswith("- `ftim_no_sym_mrf` is worse than `ftim` on 0 of 4 scores. Level: ")
+    level, better = text.split(" Better: ")
+    assert "PSNR" in level and "L1 +0.0000 [+0.0000, +0.0000]" in level
+    assert better.startswith("LPIPS -0.09")
 
 
 def test_missing_and_different_rows_are_refused(results: Path) -> None:

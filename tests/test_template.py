@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ftim.completion.fill import region_atlas
+from ftim.data.official_portraits import FIRST_VALIDATION
 from ftim.data.photo_set import read_split
 from ftim.errors import ModelFileError
 from ftim.morphable.model import Region
@@ -77,10 +78,14 @@ def test_there_is_no_seam_between_face_and_the_rest() -> None:
 
 def test_record_names_training_people_only() -> None:
     record = json.loads(TEMPLATE_PATH.with_suffix(".json").read_text(encoding="utf-8"))
-    used = set(record["sources"]["frll"]["people"])
-    assert used == set(read_split("frll_train"))
-    assert not used & set(read_split("frll_validation"))
-    assert all("CC BY 4.0" in source["licence"] for source in record["sources"].values())
+    people = {name: set(source["people"]) for name, source in record["sources"].items()}
+    assert people.keys() == {"frll-train", "webmorph", "official-portraits-train"} and all(people.values())
+    assert people["frll-train"] == set(read_split("frll_train"))
+    assert not people["frll-train"] & set(read_split("frll_validation"))
+    assert all(name.startswith("canada/") for name in people["webmorph"])
+    assert people["official-portraits-train"] <= {f"{number:03d}" for number in range(FIRST_VALIDATION)}
+    licences = [source["licence"] for source in record["sources"].values()]
+    assert all("CC BY 4.0" in licence or "public domain" in licence for licence in licences)
     assert record["mean_skin_albedo"] == list(MEAN_SKIN_ALBEDO)
 
 

@@ -33,7 +33,7 @@ def partial_of(confidence: Tensor) -> PartialTexture:
 
 
 def texture_of(albedo: Tensor) -> Texture:
-    return Texture(texture=albedo * 0.5, albedo=albedo)
+    return Texture(texture=albedo * 0.5, albedo=albedo, residual=torch.rand_like(albedo) + 0.5)
 
 
 def test_the_tone_is_the_mean_shading_of_what_was_seen() -> None:
@@ -53,6 +53,7 @@ def test_albedo_times_light_stays(head_fit: Fit) -> None:
     after = toned.albedo[..., None, None] * fit.light.permute(0, 2, 1)[:, :, None, None, None]
     torch.testing.assert_close(after, before)
     assert torch.equal(toned.texture, texture.texture), "the texture under the photograph's light is what it was"
+    assert torch.equal(toned.residual, texture.residual)
 
 
 @pytest.mark.parametrize(("albedo", "expected"), [(0.5, 0.5), (1.0, BRIGHTEST), (4.0, 1.2)])
@@ -84,6 +85,6 @@ def _toned(pipeline: Pipeline, fit: Fit, exposure: float) -> tuple[Texture, Fit]
     light[:, 0], light[:, 3] = 2.8 * exposure, 0.4 * exposure  # from all around, and from a side
     fit = replace(fit, light=light)
     albedo = pipeline.template[None]
-    texture = Texture(texture=albedo * pipeline.uv.shading(fit), albedo=albedo)
+    texture = Texture(albedo * pipeline.uv.shading(fit), albedo, torch.ones_like(albedo))
     atlas = pipeline.uv.atlas
     return pipeline.toned(texture, partial_of(atlas.image(torch.ones(1, len(atlas.texel), 1))), fit)

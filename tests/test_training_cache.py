@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import cast, get_args
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from ftim.data import PhotoFile, PhotoSet
+from ftim.data import PhotoFile, load_frll, load_official_portraits
 from ftim.data.frll import EXPRESSIONS
 from ftim.data.photo_set import read_split
 from ftim.errors import CacheEntryError, DatasetError, FaceError, NoFaceError, OutputError, PhotoError
 from ftim.pipeline import Pipeline
 from ftim.structures import Face
-from ftim.training import cases
 from ftim.training.cache import ExampleCache, StoredExample, cache_key
 from ftim.training.cases import Source, TrainingCase, load_training_data
+from ftim.training.config import TrainingConfig
 from tests.fake_pipeline import SIDE, FakePipeline, write_photo
 from tests.tiny_training import albedo_of, example_of, triplet_fit
 
@@ -29,6 +29,7 @@ NUMBERS = {
     "smiling": {"left_3quarter": "07", "front": "08", "right_3quarter": "09"},
 }
 BLACK = 0
+ALL_SOURCES: tuple[Source, ...] = ("frll", "webmorph", "official")
 
 
 # ---- cases
@@ -36,7 +37,7 @@ BLACK = 0
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """All people of FRLL, portraits of webmorph and of CelebA: empty files. Portraits are asked for by split."""
+    """All people of FRLL, webmorph, all official portraits, and what is never learnt from: empty files."""
     people = [*read_split("frll_train"), *read_split("frll_validation")]
     for expression, views in NUMBERS.items():
         for view, number in views.items():
@@ -44,52 +45,56 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             folder.mkdir(parents=True)
             for person in people:
                 (folder / f"{person}_{number}.jpg").touch()
-    for collection in ("canada", "3dsk"):
-        (tmp_path / "webmorph" / collection).mkdir(parents=True)
-        (tmp_path / "webmorph" / collection / "one.jpg").touch()
-    (tmp_path / "celeba" / "img_celeba").mkdir(parents=True)
-    (tmp_path / "celeba" / "img_celeba" / "182638.jpg").touch()
-
-    def portraits(split: str = "test") -> PhotoSet:
-        photos = (PhotoFile(digest[:12], tmp_path / "portraits" / f"{digest[:12]}.jpg") for digest in digests(split))
-        return PhotoSet(f"portraits-{split}", "MIT", tuple(photos))
-
-    monkeypatch.setattr(cases, "load_portraits", portraits)
+    (tmp_path / "official_portraits").mkdir()
+    for portrait in range(109):
+        (tmp_path / "official_portraits" / f"{portrait:03d}.jpg").touch()
+    others = [f"portraits/{digest[:12]}" for name in ("more", "test") for digest in read_split(f"portraits_{name}")]
+    for place in ("webmorph/canada/one", "webmorph/another/two", "celeba/img_celeba/182638", *others):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{place}.jpg").touch()
+    monkeypatch.setenv("FTIM_CACHE", str(tmp_path))
     return tmp_path
 
 
-def digests(split: str) -> tuple[str, ...]:
-    names = ("train", "test") if split == "all" else (split,)
-    return tuple(digest for name in names for digest in read_split(f"portraits_{name}"))
-
-
 def test_only_those_of_the_committed_lists_are_learnt_from(data: Path) -> None:
-    loaded = load_training_data(("frll", "webmorph", "portraits"), data)
+    loaded = load_training_data(ALL_SOURCES, data)
     paths = [photo.path for case in loaded.cases for photo in case.photos]
-    assert len(set(paths)) == len(paths) == 70 * 2 * 3 + 2 + 500
+    assert len(set(paths)) == len(paths) == 70 * 2 * 3 + 1 + 70
     people = {path.name[:3] for path in paths if "frll" in path.parts}
     assert people == set(read_split("frll_train")) and not people & set(read_split("frll_validation"))
-    portraits = {path.stem for path in paths if "portraits" in path.parts}
-    assert portraits == {digest[:12] for digest in read_split("portraits_train")}
-    assert not portraits & {digest[:12] for digest in read_split("portraits_test")}
-    assert not any("celeba" in part.lower() for path in paths for part in path.relative_to(data).parts)
-    assert set(loaded.licences) == {"frll-train", "webmorph", "portraits-train"}
+    official = {path.stem for path in paths if "official_portraits" in path.parts}
+    assert official == {f"{number:03d}" for number in range(70)}
+    assert {path.relative_to(data).parts[0] for path in paths} == {"frll", "webmorph", "official_portraits"}
+    assert set(loaded.licences) == {"frll-train", "webmorph", "official-portraits-train"}
     assert all(loaded.licences.values())
+
+
+def test_no_source_shares_a_photograph_with_what_validates_or_tests(data: Path) -> None:
+    frll, official = load_frll(data).photos("validation"), load_official_portraits("validation", data)
+    held_out = {photo.path for photo in (*frll.photos, *official.photos)}
+    assert len(held_out) == 12 * 6 + 39
+    for source in ALL_SOURCES:
+        loaded = load_training_data(("frll", source), data)
+        assert not held_out & {photo.path for case in loaded.cases for photo in case.photos}, source
+
+
+def test_by_default_all_sources_but_ones_own_are_learnt_from() -> None:
+    assert (*TrainingConfig().sources, "folder") == get_args(Source) == (*ALL_SOURCES, "folder")
 
 
 def test_a_triplet_is_left_front_right_of_one_person_at_one_moment(data: Path) -> None:
     loaded = load_training_data(("frll",), data)
     assert len(loaded.triplets) == 70 * len(EXPRESSIONS) and not loaded.portraits
     for case in loaded.triplets:
-        assert case.is_triplet
+        assert len(case.photos) == 3
         _, person, expression = case.name.split("-")
         expected = [f"{person}_{number}.jpg" for number in NUMBERS[expression].values()]
         assert [photo.path.name for photo in case.photos] == expected
-    names = [case.name for case in load_training_data(("frll", "webmorph", "portraits"), data).cases]
+    names = [case.name for case in load_training_data(ALL_SOURCES, data).cases]
     assert len(set(names)) == len(names) and names[:140] == [case.name for case in loaded.triplets]
 
 
-@pytest.mark.parametrize("sources", [(), ("webmorph",), ("webmorph", "portraits")])
+@pytest.mark.parametrize("sources", [(), ("webmorph",), ("webmorph", "official")])
 def test_portraits_alone_teach_nothing(data: Path, sources: tuple[Source, ...]) -> None:
     with pytest.raises(DatasetError, match=r"training needs triplets.*add the source frll"):
         load_training_data(sources, data)
@@ -140,7 +145,7 @@ def three(tmp_path: Path) -> tuple[TrainingCase, ...]:
     return (
         case_of(tmp_path, "frll-001-neutral", 90, 120, 150),
         case_of(tmp_path, "webmorph-canada/one", 100),
-        case_of(tmp_path, "portraits-two", 200),
+        case_of(tmp_path, "official-portraits-train-002", 200),
     )
 
 
@@ -230,7 +235,7 @@ def test_stale_entries_are_made_again(tmp_path: Path, three: tuple[TrainingCase,
     pipeline = CachePipeline(texture_size=2 * SIDE)
     other = cache_of(tmp_path, pipeline)
     for case in three:
-        with pytest.raises(CacheEntryError, match=r"another head or template.*Delete it") as error:
+        with pytest.raises(CacheEntryError, match=r"other code, head or template.*Delete it") as error:
             other.read(case)
         assert case.name.replace("/", "_") in str(error.value)
     assert other.prepare((*three, dark), quiet=True) == {"dark": "no face was found"}
@@ -249,7 +254,7 @@ def test_the_key_is_of_all_that_an_entry_depends_on(tmp_path: Path, monkeypatch:
             changed.setattr(f"ftim.training.cache.{name}", tmp_path / name)
             keys.append(key())
     with monkeypatch.context() as changed:
-        changed.setattr("ftim.training.cache.CACHE_VERSION", 99)
+        changed.setattr("ftim.training.cache.code_sha256", lambda parts: "other code")
         keys.append(key())
     assert len(set(keys)) == 7 and key() == keys[0]
 

@@ -33,7 +33,7 @@ def test_a_folder_of_triplets_is_read_in_order(tmp_path: Path) -> None:
     first, second = load_triplets(tmp_path)
     assert [photo.path.name for photo in first.photos] == ["left.jpeg", "FRONT.jpg", "Right.PNG"]
     assert [photo.name for photo in second.photos] == ["bea_left", "bea_front", "bea_right"]
-    assert first.is_triplet and second.is_triplet
+    assert len(first.photos) == len(second.photos) == 3
     assert first.name.startswith("folder-ada 2024-") and second.name.startswith("folder-bea-")
 
 

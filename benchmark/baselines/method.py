@@ -9,7 +9,7 @@ from benchmark.baselines.appearance import Appearance, HeadPainter, Inputs
 from benchmark.baselines.basis import SIDE
 from benchmark.baselines.model import Baseline
 from benchmark.baselines.weights import baseline_path, load_baseline
-from benchmark.methods.base import Source
+from benchmark.methods.base import Drawing, Drawings, Source
 from ftim.completion.bands import shrink, shrink_seen
 from ftim.metrics.facenet import face_embedding, load_facenet
 from ftim.pipeline import Pipeline
@@ -21,6 +21,7 @@ class BaselineMethod:
     """Encodes the photograph, draws what the baseline makes of it on the shared fit."""
 
     source: Source = "retrained"
+    draws: tuple[Drawing, ...] = ("albedo",)
 
     def __init__(self, model: Baseline, painter: HeadPainter, facenet: torch.nn.Module) -> None:
         """``model`` frozen, in evaluation mode."""
@@ -45,9 +46,9 @@ class BaselineMethod:
         return join([self.model(inputs[index]) for index in range(len(face))])
 
     @torch.no_grad()
-    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Rendering:
-        """Drawn over hair and glasses as well, like all methods."""
-        return self.painter(self.appearance(face, fit, partial), fit, face.image, face.valid)
+    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Drawings:
+        """The model's own albedo, drawn over hair and glasses as well, like all methods."""
+        return Drawings(None, self.painter(self.appearance(face, fit, partial), fit, face.image, face.valid))
 
     @torch.no_grad()
     def transfer(

@@ -7,12 +7,12 @@ import pkgutil
 import sys
 from collections.abc import Callable
 
-from benchmark.methods.base import CompletionMethod, Method, Source, TextureMethod
+from benchmark.methods.base import CompletionMethod, Drawing, Drawings, Method, Source, TextureMethod, note_of
 from ftim.pipeline import Pipeline
 
 __all__ = [
-    "CompletionMethod", "Method", "Source", "TextureMethod", "build_method", "choose_methods", "method_names",
-    "missing_files",
+    "CompletionMethod", "Drawing", "Drawings", "Method", "Source", "TextureMethod", "build_method", "choose_methods",
+    "method_names", "missing_files", "note_of",
 ]  # fmt: skip
 
 

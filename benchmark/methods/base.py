@@ -9,9 +9,33 @@ from ftim.completion import Completion
 from ftim.pipeline import Pipeline
 from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture
 
-Source = Literal["official", "retrained", "reported", "reference"]
-"""Whose numbers: the authors' own weights; ours, as their paper describes the method; copied from a paper; or a simple
-method that shows what the numbers mean."""
+Source = Literal["ours", "retrained", "official", "reported", "reference"]
+"""Whose numbers: of FTIM as it is here; trained by us as a paper describes its method; the authors' own weights; copied
+from a paper; or a simple method that shows what the numbers mean."""
+Drawing = Literal["texture", "albedo"]
+"""What of a ``Texture`` is drawn: the skin as the photograph shows it, or the skin without light, lit by the fit."""
+EARLIER_DATA: tuple[str, ...] = ("chen", "deca", "deng", "ftim_no_sym_mrf", "image_to_image", "tran")
+"""Methods whose weights learnt from other photographs than those of the others: results and tables say so."""
+
+
+def note_of(method: str) -> str:
+    """What a table says of a method besides its source; empty for most."""
+    return "trained on earlier data" if method in EARLIER_DATA else ""
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """A batch of heads, each laid over its photograph twice."""
+
+    texture: Rendering | None
+    """From ``Texture.texture``; None for a method that makes no texture of the photograph."""
+    albedo: Rendering
+    """From the albedo under the fitted light, or what a model of faces draws."""
+
+    @property
+    def main(self) -> Rendering:
+        """What a user would be shown."""
+        return self.albedo if self.texture is None else self.texture
 
 
 class Method(Protocol):
@@ -25,8 +49,13 @@ class Method(Protocol):
     @property
     def source(self) -> Source: ...
 
-    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Rendering:
-        """A batch of faces -> their renderings, laid over ``face.image``.
+    @property
+    def draws(self) -> tuple[Drawing, ...]:
+        """Both, or the albedo alone for a method that makes no texture of the photograph."""
+        ...
+
+    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Drawings:
+        """A batch of faces -> their drawings, laid over ``face.image``; the textures are completed once.
 
         The fit and the partial texture are those that every method gets; a method with its own fit ignores them.
         Raises ``FtimError`` for a face that it cannot do: this becomes a row with the reason.
@@ -43,7 +72,7 @@ class TextureMethod(Method, Protocol):
     ) -> Rendering:
         """A batch of views of one person -> what each view ``inputs[i]`` gave, drawn as ``outputs[i]`` shows the head.
 
-        The pose, expression, camera and light are those of the fit of ``outputs[i]``; only its photograph's pixels
+        The albedo under pose, expression, camera and light of the fit of ``outputs[i]``; only its photograph's pixels
         outside the drawn head are used.
         """
         ...
@@ -57,15 +86,17 @@ class OwnHead(Protocol):
 
 @dataclass(frozen=True)
 class OwnHeadMethod:
-    """An official method: from the photograph alone, without the shared fit and partial texture."""
+    """An official method: from the photograph alone, without the shared fit and partial texture. It draws a model's
+    albedo, so it stands beside the albedo of the others."""
 
     name: str
     head: OwnHead
     source: Source = "official"
+    draws: tuple[Drawing, ...] = ("albedo",)
 
-    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Rendering:
+    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Drawings:
         """See ``Method``."""
-        return self.head.reconstruct(face)
+        return Drawings(None, self.head.reconstruct(face))
 
 
 @dataclass(frozen=True)
@@ -76,22 +107,19 @@ class CompletionMethod:
     source: Source
     completion: Completion
     pipeline: Pipeline
-    own_view: bool = False
-    """Draw the photograph's own view with all seen skin (docs/paper.md, S29)."""
+    draws: tuple[Drawing, ...] = ("texture", "albedo")
 
     def complete(self, partial: PartialTexture, fit: Fit) -> Texture:
         """See ``Completion``."""
         return self.completion(partial, fit)
 
-    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Rendering:
-        """Completed and drawn as ``Pipeline.reconstruct`` does: over hair and glasses as well."""
+    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Drawings:
+        """Drawn over the whole face, as in the paper: over hair and glasses as well."""
         texture = self.complete(partial, fit)
-        if self.own_view:
-            return self.pipeline.render_own(texture, partial, fit, face)
-        return self.pipeline.render(texture, fit, face)
+        return Drawings(self.pipeline.draw_texture(texture, fit, face), self.pipeline.draw_albedo(texture, fit, face))
 
     def transfer(
         self, face: Face, fit: Fit, partial: PartialTexture, inputs: list[int], outputs: list[int]
     ) -> Rendering:
         """The albedo under the fitted light of the other photograph."""
-        return self.pipeline.render(self.complete(partial, fit)[inputs], fit[outputs], face[outputs])
+        return self.pipeline.draw_albedo(self.complete(partial, fit)[inputs], fit[outputs], face[outputs])

@@ -8,5 +8,4 @@ from ftim.pipeline import Pipeline
 
 def build(pipeline: Pipeline) -> Method:
     """The method on the pipeline's head and template."""
-    completion = pipeline.completion("ftim")
-    return CompletionMethod("ftim", "retrained", completion, pipeline, completion.own_view)
+    return CompletionMethod("ftim", "ours", pipeline.completion("ftim"), pipeline)

@@ -8,5 +8,4 @@ from ftim.pipeline import Pipeline
 
 def build(pipeline: Pipeline) -> Method:
     """The method on the pipeline's head and template."""
-    completion = pipeline.completion("ftim_no_sym_mrf")
-    return CompletionMethod("ftim_no_sym_mrf", "retrained", completion, pipeline, completion.own_view)
+    return CompletionMethod("ftim_no_sym_mrf", "retrained", pipeline.completion("ftim_no_sym_mrf"), pipeline)

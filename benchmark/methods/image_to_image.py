@@ -8,5 +8,4 @@ from ftim.pipeline import Pipeline
 
 def build(pipeline: Pipeline) -> Method:
     """The method on the pipeline's head and template."""
-    completion = pipeline.completion("image_to_image")
-    return CompletionMethod("image_to_image", "retrained", completion, pipeline, completion.own_view)
+    return CompletionMethod("image_to_image", "retrained", pipeline.completion("image_to_image"), pipeline)

@@ -15,27 +15,19 @@ from ftim.structures import Fit, PartialTexture, Texture
 class Completion(Protocol):
     """Fills what the camera did not see. FTIM and every method it is compared with are completions.
 
-    The result has the batch and side of the partial texture, no empty texel (neither in the charts nor in
-    the gaps between them), and ``texture == albedo * shading`` with the shading of the fit clamped below
-    at ``SHADING_FLOOR``. Albedo is not clipped above 1, so that highlights survive.
+    The result has the batch and side of the partial texture and no empty texel, neither in the charts nor in the gaps
+    between them. See ``Texture`` for what texture, albedo and residual are to each other.
     """
 
     name: str
     """Short, lower case: how the benchmark and the command line call the method."""
-    own_view: bool
-    """Whether the photograph's own view shows all seen skin as it was photographed (``OwnView``)."""
 
     def __call__(self, partial: PartialTexture, fit: Fit) -> Texture: ...
 
 
-def delight(color: Tensor, shading: Tensor) -> Tensor:
-    """(B, 3, T, T) lit colour and shading -> (B, 3, T, T) albedo: the colour divided by the clamped shading."""
-    return color / shading.clamp_min(SHADING_FLOOR)
-
-
-def relight(albedo: Tensor, shading: Tensor) -> Texture:
-    """(B, 3, T, T) albedo and shading -> ``Texture``; the inverse of ``delight``."""
-    return Texture(texture=albedo * shading.clamp_min(SHADING_FLOOR), albedo=albedo)
+def delight(color: Tensor, light: Tensor) -> Tensor:
+    """(B, 3, T, T) lit colour and light -> (B, 3, T, T) albedo: the colour divided by the light, at least the floor."""
+    return color / light.clamp_min(SHADING_FLOOR)
 
 
 def check_sizes(partial: PartialTexture, fit: Fit, template: Tensor) -> None:

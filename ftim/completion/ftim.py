@@ -1,7 +1,9 @@
-"""FTIM: completes what the camera saw with a network (paper, 2.2), and the simple image-to-image network of Table 2.
+"""FTIM: completes what the camera saw (paper, 2.2), and tells the person's albedo from the photograph's light.
 
-One class for all its forms, since they differ by switches of ``FtimSettings`` alone: the paper's own, ours, and the
-ablation's. docs/paper.md, S24 to S28, says what each switch does and what it brought.
+    photograph = albedo x shading x residual
+
+Shading is that of the fit's nine harmonics. The residual, a smooth field, is the network's only word on skin that was
+seen well: such skin keeps all its detail. docs/paper.md, S24 to S29, says why.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ import torch
 from torch import Tensor
 
 from ftim.completion.bands import enlarge, finest_detail, shrink, shrink_seen, split_bands
-from ftim.completion.base import check_sizes, delight, relight
-from ftim.completion.fill import feather, region_atlas, region_groups
+from ftim.completion.base import check_sizes, delight
+from ftim.completion.fill import region_atlas, region_groups
 from ftim.completion.layers import AlbedoLayers, layers_one_by_one
 from ftim.completion.network import Decoded, TextureNetwork
+from ftim.completion.photographed import PhotographedTexture
 from ftim.completion.settings import FtimSettings
 from ftim.render.shading import SHADING_FLOOR
 from ftim.structures import Fit, PartialTexture, Texture
@@ -27,12 +30,12 @@ GAIN_OFFSETS = (0.5, 1.0, 2.0)
 """Before the sigmoid: the share of the prior's detail, finest band first, that an untrained network keeps."""
 TRUST_OFFSET = -2.0
 """The same for the share by which uncertain seen skin is given up."""
-SEEN_OFFSET = 3.0
-"""The same for each band of seen skin: an untrained network keeps 95 % of it."""
 CORRECTION_RANGE = 0.5
-"""Largest logarithm of the smooth factor."""
+"""Largest logarithm of a smooth factor."""
 STEEPER = 0.3
 """Skin whose cosine to the camera is lower by this than that of its mirror image may be given up for it wholly."""
+CERTAIN = 0.1
+"""Of the confidence: by so little below 1 skin must be seen before it may be given up as far as its doubt says."""
 BLEND = 1 / 64
 """Of the side: width over which seen skin gives way to what was made up, and length of colour corrections."""
 
@@ -42,7 +45,7 @@ class Fill:
     """What the network makes up, at its own side N."""
 
     picture: Tensor
-    """(B, 3, N, N), texture or albedo."""
+    """(B, 3, N, N) albedo."""
     keep: Tensor
     """(B, 1, N, N) in [0, 1]: how much of the seen skin shows over it."""
     finest: Tensor
@@ -70,7 +73,6 @@ class FtimCompletion:
         if template.shape[-1] % settings.size:
             raise ValueError(f"the texture's side must be a multiple of {settings.size}, got {template.shape[-1]}")
         self.name = name
-        self.own_view = settings.keep_seen
         self.uv_renderer = uv_renderer
         self.template = template
         self.network = network
@@ -81,71 +83,44 @@ class FtimCompletion:
         self._atlas = atlas[:: self.scale, :: self.scale].contiguous()
         self._groups = region_groups(self._atlas)
         self._template = shrink(template[None], self.scale)[0]
+        self._photographed = PhotographedTexture(uv_renderer)
 
     def __call__(self, partial: PartialTexture, fit: Fit) -> Texture:
         check_sizes(partial, fit, self.template)
         shading = self.uv_renderer.shading(fit).clamp_min(SHADING_FLOOR)
-        complete = self._from_layers if self.settings.symmetric_prior else self._from_nothing
-        return relight(complete(partial, shading, fit), shading)
+        lit = delight(partial.color, shading)
+        layers, doubt, decoded = self._decode(lit, partial, shading, fit)
+        residual = enlarge(smooth_factor(decoded.smooth[:, 3:]), self.scale)
+        seen = lit / residual
+        fill = corrected(layers, doubt, decoded)
+        picture = enlarge(fill.picture, self.scale)
+        if self.scale > 1:
+            detail = self._finest_of_layers(layers, seen, partial.visibility)
+            picture = picture + enlarge(fill.finest, self.scale) * detail
+        keep = enlarge(fill.keep, self.scale) * partial.visibility
+        albedo = torch.lerp(picture.clamp_min(DARKEST), seen, keep)
+        return self._photographed(partial, albedo, shading, residual)
 
-    def _from_layers(self, partial: PartialTexture, shading: Tensor, fit: Fit) -> Tensor:
-        """Ours: the albedo of mirrored layers, corrected."""
-        seen = delight(partial.color, shading)
+    def _decode(
+        self, lit: Tensor, partial: PartialTexture, shading: Tensor, fit: Fit
+    ) -> tuple[AlbedoLayers, Tensor, Decoded]:
+        """What is known at the network's side, how far it may be doubted, and what the network makes of it."""
         weight = partial.confidence * partial.visibility
-        small_seen, small_weight = shrink_seen(seen, weight, self.scale)
-        template = self._template.to(seen)
+        small, small_weight = shrink_seen(lit, weight, self.scale)
+        template = self._template.to(lit)
         blend = round(BLEND * self.settings.size)
-        atlas, groups = self._atlas.to(seen.device), self._groups.to(seen.device)
-        layers = layers_one_by_one(small_seen, small_weight, template, atlas, groups, blend, blend)
+        atlas, groups = self._atlas.to(lit.device), self._groups.to(lit.device)
+        layers = layers_one_by_one(small, small_weight, template, atlas, groups, blend, blend)
         luminance = shrink(shading.mean(1, keepdim=True), self.scale)
         with torch.no_grad():
-            doubt = doubts(small_weight, layers.mirrored_alpha, shrink(self.uv_renderer.view_cosine(fit), self.scale))
+            cosine = shrink(self.uv_renderer.view_cosine(fit), self.scale)
+            doubt = doubts(small_weight, layers.mirrored_alpha, cosine)
         maps = [
             layers.albedo, layers.behind, layers.alpha, layers.mirrored_alpha, small_weight, doubt, luminance,
             template.expand_as(layers.albedo),
         ]  # fmt: skip
-        decoded = self._decode(maps, fit)
-        fill = corrected(layers, doubt, decoded)
-        picture = enlarge(fill.picture, self.scale)
-        if self.settings.correct_seen:
-            seen = self._correct_seen(layers, decoded, seen, partial.visibility)
-        if self.scale > 1:
-            detail = self._finest_of_layers(layers, seen, partial.visibility)
-            picture = picture + enlarge(fill.finest, self.scale) * detail
-        return blend_seen(seen, partial.visibility, enlarge(fill.keep, self.scale), picture.clamp_min(DARKEST))
-
-    def _correct_seen(self, layers: AlbedoLayers, decoded: Decoded, seen: Tensor, visibility: Tensor) -> Tensor:
-        """(B, 3, T, T): the seen albedo with the network's word on it."""
-        change, finest = seen_correction(layers.albedo, decoded)
-        seen = seen + enlarge(change, self.scale)
-        if self.scale > 1:
-            with torch.no_grad():
-                whole = torch.where(visibility > 0, seen, enlarge(layers.albedo, self.scale))
-                detail = finest_detail(whole, self.scale)
-            seen = seen + (enlarge(finest, self.scale) - 1) * detail
-        return seen.clamp_min(DARKEST)
-
-    def _from_nothing(self, partial: PartialTexture, shading: Tensor, fit: Fit) -> Tensor:
-        """The paper's: the network paints the whole texture, then the light is taken out."""
-        weight = partial.confidence * partial.visibility
-        color, small_weight = shrink_seen(partial.color, weight, self.scale)
-        maps = [color, shrink(partial.visibility, self.scale)]
-        if self.settings.template_input:
-            maps.append(self._template.to(color).expand_as(color))
-        picture = enlarge(torch.sigmoid(self._decode(maps, fit).free), self.scale)
-        if self.settings.keep_seen:
-            blend = round(BLEND * self.settings.size)
-            keep = feather(small_weight, self._groups.to(color.device), blend)
-            picture = blend_seen(partial.color, partial.visibility, enlarge(keep, self.scale), picture)
-        if self.settings.lighting == "divide":
-            return delight(picture, shading).clamp_min(DARKEST)
-        template = self.template.to(color)
-        return (picture - template * shading + template).clamp_min(DARKEST)
-
-    def _decode(self, maps: list[Tensor], fit: Fit) -> Decoded:
-        parameters = fit_parameters(fit)
-        with torch.autocast(maps[0].device.type, self.precision, enabled=self.precision != torch.float32):
-            return self.network(torch.cat(maps, 1), parameters)
+        with torch.autocast(lit.device.type, self.precision, enabled=self.precision != torch.float32):
+            return layers, doubt, self.network(torch.cat(maps, 1), fit_parameters(fit))
 
     @torch.no_grad()
     def _finest_of_layers(self, layers: AlbedoLayers, seen: Tensor, visibility: Tensor) -> Tensor:
@@ -158,7 +133,7 @@ class FtimCompletion:
 
 
 def doubts(weight: Tensor, mirrored_alpha: Tensor, cosine: Tensor) -> Tensor:
-    """(B, 1, N, N) in [0, 1]: how far seen skin may be given up for what is behind it.
+    """(B, 1, N, N) in [0, 1]: how far seen skin may be given up for what is behind it; 0 where confidence is full.
 
     As far as it was seen with little confidence, or much more steeply than its mirror image was: there a fit that is
     off by a millimetre smears brows and lids. In a view from the front only the rim of what was seen is doubtful.
@@ -169,7 +144,8 @@ def doubts(weight: Tensor, mirrored_alpha: Tensor, cosine: Tensor) -> Tensor:
         cosine: (B, 1, N, N) in [0, 1], ``UvRenderer.view_cosine``.
     """
     steeper = ((cosine.flip(-1) - cosine) / STEEPER).clamp(0, 1) * mirrored_alpha
-    return torch.maximum((2 * (1 - weight)).clamp(max=1), steeper)
+    doubt = torch.maximum((2 * (1 - weight)).clamp(max=1), steeper)
+    return doubt * ((1 - weight) / CERTAIN).clamp(max=1)
 
 
 def corrected(layers: AlbedoLayers, doubt: Tensor, decoded: Decoded) -> Fill:
@@ -182,44 +158,16 @@ def corrected(layers: AlbedoLayers, doubt: Tensor, decoded: Decoded) -> Fill:
     """
     bands, smooth = split_bands(layers.behind)
     offsets = decoded.gains.new_tensor([*GAIN_OFFSETS, TRUST_OFFSET])[:, None, None]
-    *gains, distrust = torch.sigmoid(decoded.gains[:, : len(offsets)] + offsets).split(1, dim=1)
+    *gains, distrust = torch.sigmoid(decoded.gains + offsets).split(1, dim=1)
     picture = smooth * smooth_factor(decoded.smooth[:, :3]) + decoded.free
     for gain, band in zip(gains, bands, strict=True):
         picture = picture + gain * band
     return Fill(picture.clamp_min(DARKEST), layers.alpha * (1 - distrust * doubt), gains[0])
 
 
-def seen_correction(albedo: Tensor, decoded: Decoded) -> tuple[Tensor, Tensor]:
-    """What is added to the seen albedo, and the gain of its finest detail.
-
-        change = smooth (exp(c') - 1) + sum over bands of (g'_b - 1) band_b
-
-    c' and g' come from the network behind those of ``corrected``. Light that the fit does not hold is in the smooth
-    part; detail that lies beside its place, as seen from elsewhere, is in the bands.
-
-    Args:
-        albedo: (B, 3, N, N), all layers together.
-        decoded: of a network that corrects seen skin.
-
-    Returns:
-        (B, 3, N, N) and (B, 1, N, N) in [0, 1].
-    """
-    bands, smooth = split_bands(albedo)
-    gains = torch.sigmoid(decoded.gains[:, -len(bands) :] + SEEN_OFFSET).split(1, dim=1)
-    change = smooth * (smooth_factor(decoded.smooth[:, 3:]) - 1)
-    for gain, band in zip(gains, bands, strict=True):
-        change = change + (gain - 1) * band
-    return change, gains[0]
-
-
 def smooth_factor(field: Tensor) -> Tensor:
-    """Of smooth colours: exp of the network's field, held within ``CORRECTION_RANGE``."""
+    """Of smooth colours or light: exp of the network's field, held within ``CORRECTION_RANGE``."""
     return (CORRECTION_RANGE * torch.tanh(field / CORRECTION_RANGE)).exp()
-
-
-def blend_seen(seen: Tensor, visibility: Tensor, keep: Tensor, picture: Tensor) -> Tensor:
-    """(B, 3, T, T): seen skin over what was made up; ``keep`` counts where something was seen."""
-    return torch.lerp(picture, seen, keep * visibility)
 
 
 def fit_parameters(fit: Fit) -> Tensor:

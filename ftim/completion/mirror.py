@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ftim.completion.base import check_sizes, delight, picture_by_picture, relight
+from ftim.completion.base import check_sizes, delight, picture_by_picture
 from ftim.completion.fill import region_atlas, region_groups
 from ftim.completion.layers import build_layers
+from ftim.completion.photographed import PhotographedTexture
 from ftim.morphable.model import MorphableModel
 from ftim.structures import Fit, PartialTexture, Texture
 from ftim.uv import UvRenderer
@@ -32,7 +33,6 @@ class MirrorCompletion:
     """
 
     name = "mirror"
-    own_view = False
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class MirrorCompletion:
         self.settings = settings
         self.atlas = region_atlas(model, uv_renderer.atlas)
         self.groups = region_groups(self.atlas)
+        self.photographed = PhotographedTexture(uv_renderer)
 
     def __call__(self, partial: PartialTexture, fit: Fit) -> Texture:
         check_sizes(partial, fit, self.template)
@@ -62,4 +63,4 @@ class MirrorCompletion:
         seen = delight(partial.color, shading)
         weight = partial.confidence * partial.visibility
         layers = build_layers(seen, weight, self.template, atlas, groups, blend, detail)
-        return relight(layers.albedo, shading)
+        return self.photographed(partial, layers.albedo, shading)

@@ -1,71 +1,86 @@
-"""The forms of FTIM that can be trained: the paper's own, ours, and the ablation's."""
+"""The networks that complete textures, and their forms: ours, and the painting ones of the paper and the ablation."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 from ftim.completion.bands import BAND_RADII
 from ftim.completion.network import NetworkSettings
 
 Lighting = Literal["divide", "subtract"]
+WIDTHS = (32, 64, 128, 192, 256)
+"""Channels of the network's levels."""
+
+
+def check_size(size: int, widths: tuple[int, ...]) -> None:
+    """``ValueError`` unless the side is a power of two that can be halved for each level."""
+    if size & (size - 1) or size < 2 ** len(widths):
+        raise ValueError(f"the side must be a power of two and hold {len(widths)} levels, got {size}")
 
 
 @dataclass(frozen=True)
 class FtimSettings:
-    """Which form of the module; stored beside its weights. ``ValueError`` for switches that exclude each other."""
+    """FTIM as it is here: the network corrects what mirroring gives, and says what light the fit does not hold."""
 
     size: int = 256
     """Side of the maps that the network sees (paper: 256); a power of two."""
-    template_input: bool = True
-    """The template albedo is an input (paper)."""
-    parameters: bool = True
-    """Expression and pose are added to the latent (paper)."""
-    symmetric_prior: bool = True
-    """The network corrects the albedo that mirroring gives, and says how much of its detail to keep (ours)."""
-    gated: bool = True
-    """Gated convolutions (ours)."""
-    keep_seen: bool = True
-    """Seen skin is blended over the network's picture, pores and all (ours)."""
-    lighting: Lighting = "divide"
-    """How the light is taken out: subtract is the paper's, divide is exact for our Image Render (S6)."""
-    widths: tuple[int, ...] = (32, 64, 128, 192, 256)
-    """Channels of the network's levels."""
-    correct_seen: bool = False
-    """The network corrects the seen skin too: its smooth colours, and how much of each band of detail stays (S30)."""
+    widths: tuple[int, ...] = WIDTHS
 
     def __post_init__(self) -> None:
-        if self.symmetric_prior and (self.lighting == "subtract" or not (self.template_input and self.keep_seen)):
-            raise ValueError("the symmetric prior works on albedo: it needs division, the template and the seen skin")
-        if self.correct_seen and not self.symmetric_prior:
-            raise ValueError("seen skin is corrected as a layer of the symmetric prior")
-        if self.lighting not in get_args(Lighting):
-            raise ValueError(f"lighting must be one of {', '.join(get_args(Lighting))}, got {self.lighting!r}")
-        if self.lighting == "subtract" and not self.template_input:
-            raise ValueError("lighting removal by subtraction needs the template")
-        if self.size & (self.size - 1) or self.size < 2 ** len(self.widths):
-            raise ValueError(f"the side must be a power of two and hold {len(self.widths)} levels, got {self.size}")
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
-        """From the dictionary that JSON makes of it. ``TypeError`` for an unknown name, ``KeyError`` without widths."""
-        return cls(**values | {"widths": tuple(values["widths"])})
+        check_size(self.size, self.widths)
 
     @property
     def network(self) -> NetworkSettings:
         """Of the network that this form needs."""
-        if self.symmetric_prior:
-            gains, smooth = len(BAND_RADII) + 1, 3
-            if self.correct_seen:
-                gains, smooth = gains + len(BAND_RADII), 2 * smooth
-            return NetworkSettings(14, gains, smooth, self.widths, self.gated, self.parameters)
-        return NetworkSettings(7 if self.template_input else 4, 0, 0, self.widths, self.gated, self.parameters)
+        return NetworkSettings(14, len(BAND_RADII) + 1, 6, self.widths, gated=True, parameters=True)
 
 
-FULL = FtimSettings(correct_seen=True)
-PAPER = FtimSettings(symmetric_prior=False, gated=False, keep_seen=False, lighting="subtract")
+@dataclass(frozen=True)
+class PaintingSettings:
+    """The network paints the whole texture. ``ValueError`` for switches that exclude each other."""
+
+    size: int = 256
+    """As ``FtimSettings.size``."""
+    template_input: bool = True
+    """The template albedo is an input (paper)."""
+    parameters: bool = True
+    """Expression and pose are added to the latent (paper)."""
+    keep_seen: bool = False
+    """Seen skin is laid over the painted texture, before the light is taken out."""
+    lighting: Lighting = "subtract"
+    """How the light is taken out: subtract is the paper's, divide is exact for our Image Render (S6)."""
+    widths: tuple[int, ...] = WIDTHS
+
+    def __post_init__(self) -> None:
+        check_size(self.size, self.widths)
+        if self.lighting not in get_args(Lighting):
+            raise ValueError(f"lighting must be one of {', '.join(get_args(Lighting))}, got {self.lighting!r}")
+
+    @property
+    def network(self) -> NetworkSettings:
+        """Of the network that this form needs."""
+        return NetworkSettings(7 if self.template_input else 4, 0, 0, self.widths, False, self.parameters)
+
+
+Settings = FtimSettings | PaintingSettings
+FORMS: dict[str, type[FtimSettings] | type[PaintingSettings]] = {"ftim": FtimSettings, "painting": PaintingSettings}
+"""By the name that files give them."""
+FULL = FtimSettings()
+PAPER = PaintingSettings()
 """As Section 2.2 describes it."""
-IMAGE_TO_IMAGE = FtimSettings(
-    template_input=False, parameters=False, symmetric_prior=False, gated=False, keep_seen=True, lighting="divide"
-)
+IMAGE_TO_IMAGE = PaintingSettings(template_input=False, parameters=False, keep_seen=True)
 """The first row of Table 2: partial texture in, texture out; seen skin is kept as in ours (S21)."""
+
+
+def settings_to_json(settings: Settings) -> dict[str, Any]:
+    """JSON values, with the name of the form."""
+    form = next(name for name, kind in FORMS.items() if isinstance(settings, kind))
+    return {"form": form} | dataclasses.asdict(settings)
+
+
+def settings_from_json(values: dict[str, Any]) -> Settings:
+    """The inverse. ``TypeError`` for an unknown name, ``KeyError`` for an unknown form or without widths."""
+    rest = {name: value for name, value in values.items() if name != "form"}
+    return FORMS[values["form"]](**rest | {"widths": tuple(values["widths"])})

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ftim.completion.base import check_sizes, delight, picture_by_picture, relight
+from ftim.completion.base import check_sizes, delight, picture_by_picture
 from ftim.completion.fill import close_gaps, feather, over, region_atlas, region_groups, smooth_ratio, smoothstep
+from ftim.completion.photographed import PhotographedTexture
 from ftim.morphable.model import MorphableModel
 from ftim.structures import Fit, PartialTexture, Texture
 from ftim.uv import UvRenderer
@@ -38,7 +39,6 @@ class TeleaCompletion:
     """
 
     name = "telea"
-    own_view = False
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class TeleaCompletion:
         self.settings = settings
         self.atlas = region_atlas(model, uv_renderer.atlas)
         self.groups = region_groups(self.atlas)
+        self.photographed = PhotographedTexture(uv_renderer)
 
     def __call__(self, partial: PartialTexture, fit: Fit) -> Texture:
         check_sizes(partial, fit, self.template)
@@ -73,7 +74,7 @@ class TeleaCompletion:
         painted, share = zip(*(self._inpaint(s, a, skin) for s, a in zip(seen, alpha, strict=True)), strict=True)
         layer = torch.stack(painted).to(seen)
         albedo = over([(seen, alpha), (layer, torch.stack(share).to(seen))], ground)
-        return relight(close_gaps(albedo, atlas), shading)
+        return self.photographed(partial, close_gaps(albedo, atlas), shading)
 
     def _inpaint(self, albedo: Tensor, alpha: Tensor, skin: np.ndarray) -> tuple[Tensor, Tensor]:
         """(3, T, T), (1, T, T) and skin (T, T) -> inpainted (3, T, T) and how much of it to use (1, T, T)."""

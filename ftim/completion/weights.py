@@ -1,8 +1,7 @@
-"""Weights on disk: float16 safetensors that say which form of the module they are of. Loading is strict."""
+"""Weights on disk: float16 safetensors that say which form of completion they are of. Loading is strict."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ftim.completion.network import TextureNetwork
-from ftim.completion.settings import FtimSettings
+from ftim.completion.settings import Settings, settings_from_json, settings_to_json
 from ftim.errors import ModelFileError
 from ftim.outputs import whole_file
 
-WEIGHTS_VERSION = 1
+WEIGHTS_VERSION = 2
 WEIGHTS_FOLDER = Path(__file__).parent / "data"
 SHIPPED: tuple[str, ...] = ("ftim", "ftim_no_sym_mrf", "image_to_image")
 """The rows of Table 2, each ``data/<name>.safetensors`` with its model card ``data/<name>.md``."""
@@ -31,7 +30,7 @@ class LoadedNetwork:
 
     network: TextureNetwork
     """Frozen, in evaluation mode, in float32."""
-    settings: FtimSettings
+    settings: Settings
     training: dict[str, Any]
     """What its training recorded: configuration, steps, seed, commit."""
 
@@ -41,9 +40,9 @@ def weights_path(name: str) -> Path:
     return WEIGHTS_FOLDER / f"{name}.safetensors"
 
 
-def save_weights(path: Path, state: Mapping[str, Tensor], settings: FtimSettings, training: dict[str, Any]) -> None:
+def save_weights(path: Path, state: Mapping[str, Tensor], settings: Settings, training: dict[str, Any]) -> None:
     """Write in half precision, through a temporary name. The same weights and record give the same bytes."""
-    about = {"version": WEIGHTS_VERSION, "settings": dataclasses.asdict(settings), "training": training}
+    about = {"version": WEIGHTS_VERSION, "settings": settings_to_json(settings), "training": training}
     halves = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in state.items()}
     with whole_file(path) as temporary:
         # One entry only: safetensors writes several in an order that changes from run to run.
@@ -63,7 +62,7 @@ def load_weights(path: Path, device: torch.device | str = "cpu") -> LoadedNetwor
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         if about["version"] != WEIGHTS_VERSION:
             raise ModelFileError(f"{path} is version {about['version']}, this ftim reads {WEIGHTS_VERSION}. {remedy}")
-        settings = FtimSettings.from_json(about["settings"])
+        settings = settings_from_json(about["settings"])
         training = dict(about["training"])
         # Without memory: no random weights are drawn, the caller's random numbers stay the same.
         with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""609 official portraits of members of the Brazilian Congress, one person each: the default photographs.
+"""609 official portraits of members of the Brazilian Congress, one person each: test photographs, all of them.
 
 They come as an archive (see ``ftim.asset_table``), are unpacked once into the cache, and are checked one by one.
 The archive names its files after the people; here each is named after its content.
@@ -21,14 +21,14 @@ TEST_COUNT = 109
 _NAME_LENGTH = 12
 
 
-def load_portraits(split: Literal["train", "test", "all"] = "test", folder: Path | None = None) -> PhotoSet:
-    """The 500 portraits that may be trained on, the 109 that never are, or all 609.
+def load_portraits(split: Literal["test", "all"] = "test", folder: Path | None = None) -> PhotoSet:
+    """The 109 portraits of the default benchmark, or all 609. No terms are stated for them: nothing is trained on them.
 
     ``folder`` is where they are unpacked, by default ``portraits`` in the cache. Raises the errors of
     ``ftim.assets.asset_path``, ``AssetStorageError`` when the folder cannot be written, and ``DatasetError`` when
     the archive lacks a portrait.
     """
-    names = ("train", "test") if split == "all" else (split,)
+    names = ("more", "test") if split == "all" else (split,)
     digests = [digest for name in names for digest in read_split(f"portraits_{name}")]
     folder = folder or cache_folder() / "portraits"
     missing = {digest for digest in digests if not _is_right(folder / file_name(digest), digest)}
@@ -44,9 +44,9 @@ def file_name(digest: str) -> str:
 
 
 def split_portraits(digests: list[str]) -> tuple[list[str], list[str]]:
-    """The rule that made the committed lists: sha256 of files -> (train, test), each sorted.
+    """The rule that made the committed lists: sha256 of files -> (further ones, the benchmark's), each sorted.
 
-    Files are put in the order of the sha256 of "ftim portraits " and their own; the last 109 are for testing.
+    Files are put in the order of the sha256 of "ftim portraits " and their own; the last 109 are the benchmark's.
     """
     order = sorted(digests, key=lambda digest: hashlib.sha256(f"ftim portraits {digest}".encode()).hexdigest())
     return sorted(order[:-TEST_COUNT]), sorted(order[-TEST_COUNT:])

@@ -6,7 +6,7 @@ import os
 
 from ftim.data.photo_set import PhotoFile, PhotoSet, data_folder, images_in
 
-COLLECTIONS = ("canada", "3dsk")
+COLLECTIONS = ("canada",)
 LICENCE = "CC BY 4.0; webmorphR.stim by Lisa DeBruine"
 _ORIGIN = "Get it from github.com/debruine/webmorphR.stim (CC BY 4.0)."
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ftim.morphable.model import MorphableModel, Region
 from ftim.render.interpolate import differentiable_barycentrics, interpolate
+from ftim.render.lookup import look_up
 from ftim.render.pose import pose_head
 from ftim.render.rasterizer import Rasterizer
 from ftim.render.shading import shade
@@ -66,13 +67,9 @@ class ImageRenderer:
         photo: Tensor,
         skin: Tensor | None = None,
         offsets: Tensor | None = None,
-        sharp: bool = False,
     ) -> Rendering:
-        """As ``__call__`` for a texture that holds the light already, such as ``Texture.texture``: no shading.
-
-        ``sharp`` looks the texture up bicubically: for pictures about as fine as the texture itself.
-        """
-        return self._draw(texture, fit, photo, skin, offsets, lit=False, sharp=sharp)
+        """As ``__call__`` for a texture that holds the light already, such as ``Texture.texture``: no shading."""
+        return self._draw(texture, fit, photo, skin, offsets, lit=False)
 
     def _draw(
         self,
@@ -82,7 +79,6 @@ class ImageRenderer:
         skin: Tensor | None,
         offsets: Tensor | None,
         lit: bool,
-        sharp: bool = False,
     ) -> Rendering:
         height, width = fit.camera.height, fit.camera.width
         for name, tensor, channels in (("photo", photo, 3), ("skin", skin, 1)):
@@ -98,7 +94,7 @@ class ImageRenderer:
             weights = differentiable_barycentrics(fragments, head.positions, triangles)
             fragments = replace(fragments, barycentric=weights)
         uv = interpolate(fragments, self.model.uv[None], self.model.uv_triangles)
-        color = sample_texture(texture, uv, sharp)
+        color = look_up(texture, uv, fragments.covered)
         if lit:
             normals = F.normalize(interpolate(fragments, head.normals, triangles), dim=1)
             color = color * shade(normals.permute(0, 2, 3, 1), fit.light).permute(0, 3, 1, 2)
@@ -110,21 +106,6 @@ class ImageRenderer:
             mask = mask * skin
         image = color.clamp(0, 1) * (mask > 0)
         return Rendering(image=image, mask=mask, overlay=torch.lerp(photo, image, soften(mask)))
-
-
-def sample_texture(texture: Tensor, uv: Tensor, sharp: bool = False) -> Tensor:
-    """Look up a texture.
-
-    Args:
-        texture: (B, C, T, T).
-        uv: (B, 2, H, W) in [0, 1], origin top-left, v down.
-        sharp: bicubic instead of bilinear; values may then overshoot.
-
-    Returns:
-        (B, C, H, W).
-    """
-    mode = "bicubic" if sharp else "bilinear"
-    return F.grid_sample(texture, uv.permute(0, 2, 3, 1) * 2 - 1, mode=mode, padding_mode="border", align_corners=False)
 
 
 def soften(mask: Tensor) -> Tensor:

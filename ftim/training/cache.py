@@ -1,7 +1,7 @@
 """Fits and partial textures computed once: one checked file a case, read back to the same numbers.
 
-Colours and masks are kept as bytes. A file names what made it (head, template, sizes) and the sha256 of its content,
-so neither a stale nor a damaged one is ever learnt from.
+Colours and masks are kept as bytes. A file names what made it (code, head, template, sizes) and the sha256 of its
+content, so neither a stale nor a damaged one is ever learnt from.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ from ftim.morphable.template import TEMPLATE_PATH
 from ftim.outputs import whole_file
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
+from ftim.provenance import code_sha256
 from ftim.structures import Camera, Face, Fit, PartialTexture
 from ftim.training.cases import TrainingCase
 from ftim.training.examples import Example
 
-CACHE_VERSION = 1
-"""Raised when the same photograph would give other numbers."""
+EXAMPLE_CODE: tuple[str, ...] = (
+    "face.py", "landmarks.py", "morphable", "official", "photo.py", "regressors", "render", "skin", "uv.py",
+)  # fmt: skip
+"""The modules that turn photographs into fits and partial textures."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class ExampleCache:
             ) from error
         if key != self.key:
             raise CacheEntryError(
-                f"the cache entry {path} was made with another head or template. Delete it; it is then made again."
+                f"the cache entry {path} was made with other code, head or template. Delete it; it is then made again."
             )
         if _digest(tensors) != expected or side != tensors["photo"].shape[-1]:
             raise CacheEntryError(
@@ -154,14 +157,13 @@ class ExampleCache:
 def cache_key(pipeline: Pipeline) -> str:
     """sha256 of everything that an entry depends on besides the photographs."""
     about = {
-        "version": CACHE_VERSION,
+        "code": code_sha256(EXAMPLE_CODE),
         "crop": pipeline.size,
         "texture": pipeline.uv.size,
         "head": sha256_of(OPEN_HEAD_PATH),
         "template": sha256_of(TEMPLATE_PATH),
+        "regressor": pipeline.regressor.name,
     }
-    if pipeline.regressor.name != "landmarks":
-        about["regressor"] = pipeline.regressor.name
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 

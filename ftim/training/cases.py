@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from ftim.assets import sha256_of
-from ftim.data import PhotoFile, PhotoSet, load_frll, load_portraits, load_webmorph
+from ftim.data import PhotoFile, PhotoSet, load_frll, load_official_portraits, load_webmorph
 from ftim.data.frll import EXPRESSIONS, LICENCE, VIEWS
 from ftim.data.photo_set import IMAGE_SUFFIXES
 from ftim.errors import DatasetError, FaceError
 
-Source = Literal["frll", "webmorph", "portraits", "folder"]
+Source = Literal["frll", "webmorph", "official", "folder"]
 FOLDER_VIEWS: tuple[str, ...] = ("left", "front", "right")
 """Names of the photographs of a triplet of your own, in the order of ``ftim.data.frll.VIEWS``."""
 OWN_LICENCE = "your own photographs"
@@ -30,11 +30,6 @@ class TrainingCase:
 
     name: str
     photos: tuple[PhotoFile, ...]
-
-    @property
-    def is_triplet(self) -> bool:
-        """Left, front and right."""
-        return len(self.photos) == 3
 
     def may_fail(self, error: Exception) -> bool:
         """Whether this error leaves the case out (no usable face) instead of ending the run."""
@@ -59,12 +54,12 @@ class TrainingData:
 def load_training_data(
     sources: tuple[Source, ...], folder: Path | None = None, own: Path | None = None
 ) -> TrainingData:
-    """FRLL's 70 training people, the webmorph portraits, the 500 training portraits, and triplets of your own.
+    """FRLL's 70 training people, webmorph's portraits, 70 official portraits of the US Congress, triplets of your own.
 
-    Never CelebA, a validation person or a test portrait: what may be trained on is decided by committed lists, and for
-    the source ``folder`` by you. ``folder`` holds ``frll`` and ``webmorph``; by default ``$FTIM_DATA``. ``own`` is for
-    ``load_triplets``. Raises ``DatasetError``, also without a triplet, since portraits alone show no cheek from two
-    sides.
+    Never CelebA, a validation person or portrait, or a portrait of the Brazilian Congress: committed lists and the
+    portraits' numbers decide what may be trained on, and for the source ``folder`` you. ``folder`` holds ``frll``,
+    ``webmorph`` and ``official_portraits``; by default ``$FTIM_DATA``. ``own`` is for ``load_triplets``. Raises
+    ``DatasetError``, also without a triplet, since portraits alone show no cheek from two sides.
     """
     if ("folder" in sources) != (own is not None):
         raise DatasetError(
@@ -87,8 +82,8 @@ def load_training_data(
     sets: list[PhotoSet] = []
     if "webmorph" in sources:
         sets.append(load_webmorph(folder))
-    if "portraits" in sources:
-        sets.append(load_portraits("train"))
+    if "official" in sources:
+        sets.append(load_official_portraits("train", folder))
     for photos_of in sets:
         licences[photos_of.name] = photos_of.licence
         portraits += [TrainingCase(f"{photos_of.name}-{photo.name}", (photo,)) for photo in photos_of.photos]

@@ -12,14 +12,12 @@ from typing import Any, Literal
 
 from ftim.assets import sha256_of
 from ftim.build import RegressorName
-from ftim.completion.settings import FULL, IMAGE_TO_IMAGE, PAPER, FtimSettings
+from ftim.completion.settings import FULL, IMAGE_TO_IMAGE, PAPER, Settings, settings_to_json
 from ftim.errors import SettingsError
 from ftim.losses.weights import LossWeights
 from ftim.training.cases import Source
 
 Preset = Literal["ftim", "ftim_no_sym_mrf", "image_to_image", "ftim_paper", "ftim_divide", "ftim_keep_seen"]
-
-PAPER_LEARNING_RATE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class TrainingConfig:
     preset: Preset = "ftim"
     """Form and losses: ftim, the rows of Table 2 (ftim_no_sym_mrf, image_to_image), or ftim as in the paper
     (ftim_paper) and steps from there to ours (ftim_divide, ftim_keep_seen)."""
-    steps: int = 1200
+    steps: int = 3600
     """Optimiser steps of three pictures each: one triplet, or three portraits."""
     seed: int = 0
     """Of initial weights, order and augmentation."""
@@ -52,10 +50,10 @@ class TrainingConfig:
     is that of all three (eq. 2), at a third of the time."""
     one_sided_symmetry: bool = True
     """Eq. 3 only where the mirror image was not seen (docs/paper.md, S10)."""
-    structure: float = 0.6
+    structure: float = 0.8
     """Share of structural dissimilarity in the photometric loss; 0 leaves the mean absolute difference alone (S8)."""
-    sources: tuple[Source, ...] = ("frll", "webmorph", "portraits")
-    """Photographs; frll has triplets, folder has those of --triplets."""
+    sources: tuple[Source, ...] = ("frll", "webmorph", "official")
+    """Photographs; frll has triplets, folder has those of --triplets; official are portraits of the US Congress."""
     regressor: RegressorName = "landmarks"
     """What fits the head: landmarks, or deca (the paper's), for which you need DECA's files: docs/official.md."""
     bfloat16: bool = True
@@ -64,7 +62,7 @@ class TrainingConfig:
     initial: Path | None = field(default=None, metadata={"recorded": False})
     """Checkpoint of another run, or weights that ship, that this one starts from; recorded by its sha256."""
     data: Path | None = field(default=None, metadata={"recorded": False})
-    """Folder with frll and webmorph; by default FTIM_DATA."""
+    """Folder with frll, webmorph and official_portraits; by default FTIM_DATA."""
     triplets: Path | None = field(default=None, metadata={"recorded": False})
     """Folder of triplets of your own, for the source folder: a folder for each person and moment, and in it left.jpg,
     front.jpg and right.jpg. In left the face turns to the picture's left."""
@@ -91,9 +89,9 @@ class TrainingConfig:
                 raise SettingsError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
 
     @property
-    def form(self) -> FtimSettings:
+    def form(self) -> Settings:
         """Of the module."""
-        forms = {
+        forms: dict[str, Settings] = {
             "image_to_image": IMAGE_TO_IMAGE,
             "ftim_paper": PAPER,
             "ftim_divide": dataclasses.replace(PAPER, lighting="divide"),
@@ -120,7 +118,7 @@ class TrainingConfig:
         }
         if self.initial is not None:
             own["initial"] = sha256_of(self.initial)
-        full = own | {"form": dataclasses.asdict(self.form), "losses": dataclasses.asdict(self.losses)}
+        full = own | {"form": settings_to_json(self.form), "losses": dataclasses.asdict(self.losses)}
         return json.loads(json.dumps(full))
 
     def fingerprint(self) -> str:

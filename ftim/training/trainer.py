@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ftim.completion.ftim import FtimCompletion
+from ftim.build import network_completion
+from ftim.completion import FtimCompletion, PaintingCompletion
 from ftim.completion.network import TextureNetwork
 from ftim.errors import TrainingError, TrainingStopped
 from ftim.losses import LossNetworks, LossTerms
@@ -112,7 +113,7 @@ class Trainer:
         ).write(self.checkpoint_path)  # fmt: skip
         self.log.draw()
 
-    def averaged(self) -> FtimCompletion:
+    def averaged(self) -> FtimCompletion | PaintingCompletion:
         """The completion with the averaged weights, for use."""
         network = TextureNetwork(self.config.form.network).to(self.stage.template.device)
         network.load_state_dict(self.average)
@@ -124,10 +125,10 @@ class Trainer:
         sheet = preview_sheet(example, self.averaged(), self.stage.image_renderer)
         write_sheet(sheet, self.folder / f"preview-{self.done:06d}.jpg")
 
-    def _completion(self, network: TextureNetwork) -> FtimCompletion:
+    def _completion(self, network: TextureNetwork) -> FtimCompletion | PaintingCompletion:
         precision = torch.bfloat16 if self.config.bfloat16 else torch.float32
         stage = self.stage
-        return FtimCompletion("ftim", stage.uv_renderer, stage.template, network, self.config.form, precision)
+        return network_completion("ftim", stage.uv_renderer, stage.template, network, self.config.form, precision)
 
     def _step(self) -> LossTerms:
         started = time.perf_counter()

@@ -117,10 +117,9 @@ def skin_trust(mean: Tensor, weight: Tensor, atlas: Texels) -> Tensor:
     """(1, T, T) in [0, 1]: skin that enough people showed, without the shade of hair that the mask let through."""
     body = torch.isin(atlas.regions, torch.tensor(BODY))
     x, y = atlas.place[0].abs(), atlas.place[1]
-    # The scalp shows skin in bald people only, and the neck lies in the shade of the chin.
-    elsewhere = (atlas.regions == Region.SCALP) | (atlas.regions == Region.NECK)
-    # Nearly everybody shows the middle of the face, so what few show there is the edge of a lid or a lip.
-    needed = torch.where(elsewhere, 12.0, torch.where((x < 0.5) & (y < 0.5), 25.0, 3.0))[None]
+    # Nearly everybody shows the middle of the face, so what few show there is the edge of a lid or a lip; what few show
+    # of the rest is an open scalp with its stubble, or the shade of the chin.
+    needed = torch.where((x < 0.5) & (y < 0.5), 25.0, 12.0)[None]
     allowed = body[None].float()
     sure = smoothstep(weight / needed - 1)
     luma = (mean * torch.tensor(LUMA)[:, None, None]).sum(0, keepdim=True)

@@ -1,0 +1,217 @@
+"""How far a result can be trusted: what the photograph showed, how well the head fits, and warnings in words.
+
+Thresholds were set on people of training alone, 70 official portraits, 84 photographs of FRLL and 20 of webmorph, so
+that ordinary photographs pass and those with a fringe, glasses or hard light do not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ftim.facial_skin import FacialSkin
+from ftim.reconstruction import Reconstruction
+from ftim.regressors import landmark_error
+from ftim.render.pose import PosedHead, pose_head
+from ftim.render.shading import shade
+from ftim.structures import Fit
+
+LARGEST_LANDMARK_ERROR = 0.025
+"""Twice the largest of training (0.012)."""
+FARTHEST_TURN = 50.0
+"""Degrees. FRLL's three-quarter views go up to 46."""
+SMALLEST_FACE = 150.0
+"""Pixels: below, the crop of 224 has more pixels than the photograph."""
+DARKEST = 0.5
+"""Of a training photograph ``brightest`` is 0.6 at least, and below this when its sRGB values are halved."""
+LARGEST_CONTRAST = 2.3
+"""7 of the 70 official portraits are above, all lit from one side; none of the others."""
+LARGEST_UNEXPLAINED_LIGHT = 0.15
+LARGEST_COVERED_FOREHEAD = 0.4
+"""Above are 7 of the training photographs, each with a fringe."""
+LARGEST_COVERED_EYES = 0.11
+"""Above are 20 of the training photographs: 17 with glasses, one with a fringe, two without either."""
+LARGEST_COVERED_LOWER = 0.15
+"""The largest of training is 0.05."""
+DARK_GLASS = 0.2
+"""Around the eyes, what is darker than this share of the face's median is no skin: sunglasses, whose lenses the skin
+mask takes for shadow. At most 0.03 of a training face without glasses is that dark there."""
+FACING = 0.5
+"""Cosine of the angle between the skin and the way to the camera; what is steeper is not asked about."""
+BROWS, NOSE, TEMPLES = 0.3, -0.35, 0.8
+"""Between these heights, and as far to the sides, lies the skin around the eyes: ``FacialSkin.place``."""
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in brightness, on sRGB values (ITU-R BT.601)."""
+PLACES = 4
+
+Kind = Literal["fit", "turned", "small", "dark", "hard light", "covered"]
+
+
+@dataclass(frozen=True)
+class QualityWarning:
+    """Something that makes a result doubtful."""
+
+    kind: Kind
+    text: str
+    """A sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Of one reconstruction; numbers are rounded to the fourth decimal."""
+
+    seen: float
+    """Share of the facial skin, by area, that the photographs showed."""
+    landmark_error: float
+    """Mean distance between detected landmarks and the fitted head's, over the distance of the outer eye corners."""
+    unexplained_light: float | None
+    """Mean of abs(residual - 1) over seen facial skin; None when the completion tells no residual."""
+    contrast: float | None
+    """Brightness of the fitted light on seen facial skin: ninth decile over first. None where nothing was seen."""
+    turn: float
+    """Degrees by which the head is turned away from the camera; positive to the viewer's right."""
+    face_pixels: float
+    """Longer side of the landmarks' box, in pixels of the photograph."""
+    brightest: float
+    """Brightness in [0, 1] that half a percent of the crop exceeds: eyes, teeth and highlights, for any skin."""
+    covered_forehead: float
+    covered_eyes: float
+    covered_lower: float
+    """Share of the skin towards the camera that hair, glasses, a hand or a mask hides: above the brows, around the
+    eyes, and below."""
+    warnings: tuple[QualityWarning, ...]
+
+    def sentences(self) -> list[str]:
+        """What was measured, for people; warnings are apart."""
+        texts = [
+            f"The photograph shows {self.seen:.0%} of the facial skin; the rest is completed.",
+            f"The landmarks of the fitted head are off by {self.landmark_error:.1%} of the eye distance on average.",
+        ]
+        if self.unexplained_light is not None:
+            texts.append(
+                f"Gloss, cast shadows and near lamps change the light on the seen skin by {self.unexplained_light:.0%} "
+                "on average; the albedo is without them."
+            )
+        return texts
+
+
+@torch.no_grad()
+def assess(result: Reconstruction) -> Quality:
+    """The numbers of a result, and warnings where they pass a threshold."""
+    skin, head, face = FacialSkin.of(result.model), pose_head(result.model, result.fit), result.face
+    box = face.landmarks[0].amax(0) - face.landmarks[0].amin(0)
+    numbers: dict[str, float | None] = {
+        "seen": _mean(skin.in_map(result.partial.visibility)[0], skin.area),
+        "landmark_error": float(landmark_error(result.model, face, result.fit).mean()),
+        "unexplained_light": unexplained_light(result, skin),
+        "contrast": contrast(result, skin, head),
+        "turn": turn(result.fit),
+        "face_pixels": float(box.max() * face.crop_to_photo[0, 0]),
+        "brightest": _quantile(_luma(face.image[0]).flatten(), face.valid.flatten(), 0.995),
+    }
+    numbers |= covered(result, skin, head)
+    rounded = {name: None if value is None else round(value, PLACES) for name, value in numbers.items()}
+    quality = Quality(**rounded, warnings=())  # type: ignore[arg-type]
+    return replace(quality, warnings=tuple(find_warnings(quality)))
+
+
+def find_warnings(quality: Quality) -> Iterator[QualityWarning]:
+    """What a user should know before trusting these numbers' result."""
+    if quality.landmark_error > LARGEST_LANDMARK_ERROR:
+        yield QualityWarning("fit", "The head does not fit the face well: is it a face, upright and in full view?")
+    if abs(quality.turn) > FARTHEST_TURN:
+        yield QualityWarning(
+            "turned", f"The head is turned far ({abs(quality.turn):.0f} degrees): one side of the face is completed."
+        )
+    if quality.face_pixels < SMALLEST_FACE:
+        yield QualityWarning(
+            "small", f"The face is small ({quality.face_pixels:.0f} pixels): the texture has no fine detail."
+        )
+    if quality.brightest < DARKEST:
+        yield QualityWarning("dark", "The photograph is dark: colours and detail are uncertain.")
+    if quality.contrast is not None and quality.contrast > LARGEST_CONTRAST:
+        yield QualityWarning(
+            "hard light", "One part of the face is lit much more than another: some light may remain in the albedo."
+        )
+    elif quality.unexplained_light is not None and quality.unexplained_light > LARGEST_UNEXPLAINED_LIGHT:
+        yield QualityWarning("hard light", "Gloss or cast shadows are strong: some of them may remain in the albedo.")
+    parts = [
+        (f"{share:.0%} of the {where}", what)
+        for share, most, where, what in (
+            (quality.covered_forehead, LARGEST_COVERED_FOREHEAD, "forehead", "hair covers"),
+            (quality.covered_eyes, LARGEST_COVERED_EYES, "skin around the eyes", "glasses or hair cover"),
+            (quality.covered_lower, LARGEST_COVERED_LOWER, "lower face", "a hand or a mask covers"),
+        )
+        if share > most
+    ]
+    if parts:
+        what = parts[0][1] if len(parts) == 1 else "hair, glasses, a hand or a mask cover"
+        where = " and ".join(part for part, _ in parts)
+        yield QualityWarning("covered", f"It seems that {what} {where}; what is behind is completed.")
+
+
+def turn(fit: Fit) -> float:
+    """Degrees between where the first head of a batch looks and the camera, seen from above."""
+    forward, to_camera = fit.rotation[0, :, 2].tolist(), (-fit.translation[0]).tolist()
+    angle = math.atan2(forward[0], forward[2]) - math.atan2(to_camera[0], to_camera[2])
+    return math.degrees(math.remainder(angle, math.tau))
+
+
+def unexplained_light(result: Reconstruction, skin: FacialSkin) -> float | None:
+    """How much of the light the nine harmonics do not hold: ``Quality.unexplained_light``."""
+    residual = result.texture.residual
+    if bool((residual == 1).all()):
+        return None
+    return _mean((skin.in_map(residual) - 1).abs().mean(0), _seen(result, skin))
+
+
+def contrast(result: Reconstruction, skin: FacialSkin, head: PosedHead) -> float | None:
+    """``Quality.contrast``."""
+    weight = _seen(result, skin)
+    if not weight.sum() > 0:
+        return None
+    light = _luma(shade(skin.normals(head)[None], result.fit.light)[0].T)
+    return _quantile(light, weight, 0.9) / _quantile(light, weight, 0.1)
+
+
+def covered(result: Reconstruction, skin: FacialSkin, head: PosedHead) -> dict[str, float]:
+    """``Quality.covered_forehead`` and its like; 0 for a part that does not face the camera."""
+    inside = skin.in_picture(result.face.valid, head)[0]
+    weight = skin.area * (skin.cosines(head) > FACING) * inside
+    hidden = 1 - skin.in_picture(result.skin, head)[0]
+    x, y = skin.place.abs()[:, 0], skin.place[:, 1]
+    around_eyes = (y <= BROWS) & (y > NOSE) & (x < TEMPLES)
+    if weight.sum() > 0:
+        brightness = _luma(skin.in_picture(result.face.image, head))
+        black = brightness < DARK_GLASS * _quantile(brightness, weight, 0.5)
+        hidden = torch.where(black & around_eyes, 1.0, hidden)
+    parts = {"covered_forehead": y > BROWS, "covered_eyes": around_eyes, "covered_lower": y <= NOSE}
+    return {name: _mean(hidden, weight * part) or 0.0 for name, part in parts.items()}
+
+
+def _seen(result: Reconstruction, skin: FacialSkin) -> Tensor:
+    """(N,) weights."""
+    return skin.in_map(result.partial.confidence)[0] * skin.area
+
+
+def _luma(color: Tensor) -> Tensor:
+    """(3, ...) -> (...)."""
+    return torch.tensordot(color.new_tensor(LUMA), color, dims=1)
+
+
+def _mean(value: Tensor, weight: Tensor) -> float | None:
+    """None where nothing weighs."""
+    total = float(weight.sum())
+    return float((value * weight).sum()) / total if total > 0 else None
+
+
+def _quantile(value: Tensor, weight: Tensor, share: float) -> float:
+    """Of values (N,) that weigh (N,), not all nothing."""
+    order = value.argsort()
+    total = weight[order].cumsum(0)
+    return float(value[order][torch.searchsorted(total, share * total[-1]).clamp(max=len(value) - 1)])

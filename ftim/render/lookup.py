@@ -1,0 +1,64 @@
+"""Looking up a texture at the pixels of a picture."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def sample_texture(texture: Tensor, uv: Tensor) -> Tensor:
+    """Bicubic lookup (Keys 1981 with a = -0.75): it keeps detail as fine as the map's own; values may overshoot.
+
+    Args:
+        texture: (B, C, T, T).
+        uv: (B, 2, H, W) in [0, 1], origin top-left, v down; (1, 2, H, W) for pictures that share it.
+
+    Returns:
+        (B, C, H, W).
+    """
+    grid = (uv.permute(0, 2, 3, 1) * 2 - 1).expand(len(texture), -1, -1, -1)
+    return F.grid_sample(texture, grid, mode="bicubic", padding_mode="border", align_corners=False)
+
+
+def look_up(texture: Tensor, uv: Tensor, covered: Tensor) -> Tensor:
+    """``sample_texture`` in a map no finer than the picture can show: halved while a pixel spans two texels or more.
+
+    Args:
+        texture, uv: of ``sample_texture``, (B, ...) both.
+        covered: (B, H, W) bool, the pixels that count.
+
+    Returns:
+        (B, C, H, W).
+    """
+    levels = [halvings(uv[index], covered[index], texture.shape[-1]) for index in range(len(uv))]
+    if not any(levels):
+        return sample_texture(texture, uv)
+    parts = [
+        sample_texture(F.avg_pool2d(texture[index : index + 1], 2**level), uv[index : index + 1])
+        for index, level in enumerate(levels)
+    ]
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def halvings(uv: Tensor, covered: Tensor, size: int) -> int:
+    """How often a map of ``size`` texels may be halved until a pixel of the picture spans fewer than two of them.
+
+    Args:
+        uv: (2, H, W). covered: (H, W) bool.
+
+    Returns:
+        For the median of the covered pixels, whose span is the square root of the area that they cover in the map.
+    """
+    right = (uv[:, :-1, 1:] - uv[:, :-1, :-1]) * size
+    down = (uv[:, 1:, :-1] - uv[:, :-1, :-1]) * size
+    whole = covered[:-1, :-1] & covered[:-1, 1:] & covered[1:, :-1]
+    area = (right[0] * down[1] - right[1] * down[0]).abs()[whole]
+    if not len(area):
+        return 0
+    span = float(area.median().sqrt())
+    level = 0
+    while span >= 2 and size % 2 ** (level + 1) == 0:
+        span, level = span / 2, level + 1
+    return level

@@ -36,8 +36,8 @@ class Interval:
 def paired_interval(first: np.ndarray, second: np.ndarray, groups: Sequence[str]) -> Interval | None:
     """(N,) and (N,) values of the same rows, and the group of each -> first less second.
 
-    A row with a NaN is left out; None where less than two groups are left, from which nothing follows. A resample draws as many groups as there are, with replacement, and takes the mean
-    over their rows.
+    A row with a NaN is left out; None where less than two groups are left, from which nothing follows. A resample draws
+    as many groups as there are, with replacement, and takes the mean over their rows.
     """
     differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     if differences.shape != (len(groups),):
@@ -107,6 +107,6 @@ class Comparison:
 
 def compare(first: Result, second: Result, block: str, metric: str, failures: bool = True) -> Comparison | None:
     """Two methods on the same rows; None where too few have this score of both."""
-    pair = [values(result, block, metric, failures) for result in (first, second)]
-    interval = paired_interval(*pair, groups(first))
+    ours, theirs = (values(result, block, metric, failures) for result in (first, second))
+    interval = paired_interval(ours, theirs, groups(first))
     return None if interval is None else Comparison(metric, interval)

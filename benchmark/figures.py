@@ -68,6 +68,9 @@ def draw_distributions(results: list[Result], path: Path) -> None:
         for block, line in zip(blocks, panels, strict=True):
             for metric, axes in zip(metrics, line, strict=True):
                 part = frame[(frame["block"] == block) & (frame["metric"] == metric)]
+                if not len(part) and axes is not line[0]:  # a score that this block does not have
+                    axes.set_axis_off()
+                    continue
                 if len(part):
                     sns.boxplot(
                         part, x="value", y="method", order=shown[block], hue="method", hue_order=shown[block],

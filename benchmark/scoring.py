@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -46,9 +46,14 @@ class Target:
 
     def part(self, indices: list[int]) -> Target:
         """Some of the images."""
-        tensors = {"image": self.image, "mask": self.mask, "embedding": self.embedding, "chips": self.chips,
-                   "descriptor": self.descriptor}  # fmt: skip
-        return replace(self, **{name: None if value is None else value[indices] for name, value in tensors.items()})
+
+        def chosen(value: Tensor | None) -> Tensor | None:
+            return None if value is None else value[indices]
+
+        return Target(
+            self.block, self.image[indices], chosen(self.mask), chosen(self.embedding), chosen(self.chips),
+            chosen(self.descriptor),
+        )  # fmt: skip
 
 
 class Scorer:

@@ -43,8 +43,8 @@ def reconstruct(
         cover: "skin" leaves hair, glasses and hands of the photograph as they are in the overlay; "full" draws the
             whole face.
 
-    Models stay loaded for the next call with the same texture size and device. ``ftim.quality.assess`` says how far to
-    trust a result.
+    Models stay loaded for the next call with the same texture size and device; call from one thread at a time.
+    ``ftim.quality.assess`` says how far to trust a result.
 
     Raises:
         PhotoError: no photograph. FaceError: no usable face. AssetError: a model file that cannot be had.

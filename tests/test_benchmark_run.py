@@ -349,6 +349,19 @@ def test_options() -> None:
     assert BenchmarkConfig(limit=5).folder != BenchmarkConfig().folder, "a part never replaces the whole table"
 
 
+@pytest.mark.parametrize(("dataset", "split"), [("portraits", "test"), ("portraits_all", "all")])
+def test_either_set_of_portraits(dataset: str, split: str, data: Data, monkeypatch) -> None:
+    asked = []
+
+    def load(split: str, folder: Path | None) -> PhotoSet:
+        asked.append(split)
+        return data.photos
+
+    monkeypatch.setattr(runner, "load_portraits", load)
+    found = runner.load_data(BenchmarkConfig(dataset=dataset))  # type: ignore[arg-type]
+    assert (asked, found.may_be_shown) == ([split], False)
+
+
 def test_another_regressor_has_tables_of_its_own() -> None:
     usual, other = BenchmarkConfig(dataset="celeba"), BenchmarkConfig(dataset="celeba", regressor="deca")
     assert other.table_name == "table1-deca"

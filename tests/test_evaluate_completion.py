@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from ftim.build import build_completion
-from ftim.completion.base import relight
 from ftim.morphable import load_open_head
 from ftim.pipeline import Pipeline
 from ftim.render.rasterizer import default_rasterizer
@@ -160,7 +159,7 @@ def test_holes_are_counted() -> None:
     albedo = torch.full((1, 3, SIDE, SIDE), 0.5)
     seen, charts = left_half(), skin()
     charts[..., -1, :] = False
-    assert empty_texels(Texture(albedo, albedo), seen, charts) == 0
+    assert empty_texels(Texture(albedo, albedo, albedo), seen, charts) == 0
     holed, lit = albedo.clone(), albedo.clone()
     holed[..., 0, 200:203] = EMPTY  # made up
     holed[:, :2, 1, 200:203] = 0  # still blue
@@ -168,7 +167,7 @@ def test_holes_are_counted() -> None:
     holed[..., -1, 200:210] = 0  # beside the charts
     holed[:, 1, 2, 10] = torch.nan  # never
     lit[:, 0, 3, 10] = torch.inf
-    assert empty_texels(Texture(lit, holed), seen, charts) == 5
+    assert empty_texels(Texture(lit, holed, albedo), seen, charts) == 5
 
 
 def test_features_cover_eyes_nose_and_mouth_alone() -> None:
@@ -254,25 +253,28 @@ def test_photographs_show_the_albedo_without_paper() -> None:
     assert (hue - albedo)[texels].abs().max() < 0.01
 
 
+def under_light(albedo: Tensor, of: Fit) -> Texture:
+    """The albedo everywhere, also where something was seen."""
+    return Texture(albedo * uv_renderer().shading(of).clamp_min(SHADING_FLOOR), albedo, torch.ones_like(albedo))
+
+
 class Holed:
     """A completion that leaves ten texels of the hidden part of the head black."""
 
     name = "holed"
-    own_view = False
 
     def __call__(self, partial: PartialTexture, fit: Fit) -> Texture:
         albedo = torch.full_like(partial.color, 0.5).flatten(2)
         atlas = uv_renderer().atlas.texel
         hidden = atlas[partial.visibility.flatten()[atlas] == 0]
         albedo[..., hidden[:10]] = 0
-        return relight(albedo.view_as(partial.color), uv_renderer().shading(fit))
+        return under_light(albedo.view_as(partial.color), fit)
 
 
 class Flickering:
     """A completion that finds the albedo where it was seen, and makes up another each time elsewhere."""
 
     name = "flickering"
-    own_view = False
 
     def __init__(self) -> None:
         self.calls = 0
@@ -281,7 +283,7 @@ class Flickering:
         self.calls += 1
         made_up = 0.2 + 0.6 * (self.calls % 2)
         albedo = torch.where(partial.visibility > 0, 0.5, made_up).expand_as(partial.color)
-        return relight(albedo, uv_renderer().shading(fit))
+        return under_light(albedo, fit)
 
 
 def test_rows_of_a_portrait() -> None:

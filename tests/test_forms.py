@@ -16,6 +16,7 @@ from benchmark.run import RunError
 from benchmark.scoring import Scorer
 from benchmark.tables import RESULTS
 from ftim.completion.ftim import FtimCompletion
+from ftim.completion.painting import PaintingCompletion
 from ftim.errors import TrainingError
 from ftim.pipeline import Pipeline
 from ftim.training.checkpoint import Checkpoint
@@ -67,7 +68,7 @@ def test_each_form_has_its_own_averaged_weights(tmp_path: Path, monkeypatch: pyt
 def test_a_form_is_the_one_that_its_run_recorded(tmp_path: Path) -> None:
     checkpoint = Checkpoint.read(write(tmp_path, "ftim_divide") / "checkpoint.pt")
     method = averaged(checkpoint, cast(Pipeline, TexturePart()))
-    completion = cast(FtimCompletion, method.completion)
+    completion = cast(PaintingCompletion, method.completion)
     assert (completion.settings.lighting, completion.settings.keep_seen) == ("divide", False)
 
 

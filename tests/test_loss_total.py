@@ -68,7 +68,7 @@ def example() -> Example:
     return Example(
         photo=random(3, 16),
         rendering=Rendering(random(3, 16), part(16), random(3, 16)),
-        texture=Texture(random(3, 8), random(3, 8)),
+        texture=Texture(random(3, 8), random(3, 8), random(3, 8)),
         partial=PartialTexture(random(3, 8) * seen, seen, seen * random(1, 8)),
         template=random(3, 8)[0],
     )

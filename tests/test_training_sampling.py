@@ -193,7 +193,6 @@ class Fixed:
     """A completion that gives these albedos, whatever was seen; texture as well."""
 
     name = "fixed"
-    own_view = False
 
     def __init__(self, albedo: Tensor, texture: Tensor | None = None) -> None:
         self.albedo = albedo
@@ -202,7 +201,8 @@ class Fixed:
 
     def __call__(self, partial: PartialTexture, fit: Fit) -> Texture:
         self.given = partial
-        return Texture(self.albedo if self.texture is None else self.texture, self.albedo)
+        texture = self.albedo if self.texture is None else self.texture
+        return Texture(texture, self.albedo, torch.ones_like(self.albedo))
 
 
 def batch_of(example: Example, chosen: int, partial: PartialTexture | None = None) -> Batch:

@@ -42,13 +42,13 @@ class BaselineConfig:
     """Decay of the moving average of the weights; the average is what ships."""
     clip: float = 1.0
     """Largest norm of the gradient."""
-    sources: tuple[Source, ...] = ("frll", "webmorph", "portraits")
+    sources: tuple[Source, ...] = ("frll", "webmorph", "official")
     """Photographs; those of FTIM."""
 
     initial: Path | None = field(default=None, metadata={"recorded": False})
     """Weights that ship, of the same method, that this run starts from; recorded by their sha256."""
     data: Path | None = field(default=None, metadata={"recorded": False})
-    """Folder with frll and webmorph; by default FTIM_DATA."""
+    """Folder with frll, webmorph and official_portraits; by default FTIM_DATA."""
     output: Path = field(default=Path("runs/baselines"), metadata={"recorded": False})
     """Where the run's folder goes; it is named after the method."""
     cache: Path = field(default=Path("runs/cache"), metadata={"recorded": False})

@@ -11,7 +11,7 @@ from torch import Tensor
 from ftim.morphable.model import MorphableModel, Region
 from ftim.render.atlas import build_atlas
 from ftim.render.interpolate import interpolate
-from ftim.render.lookup import sample_texture
+from ftim.render.lookup import look_up, sample_texture
 from ftim.render.pose import PosedHead, pose_head
 from ftim.render.rasterizer import Fragments, Rasterizer
 from ftim.render.shading import shade
@@ -132,7 +132,7 @@ class UvRenderer:
         known = sample_texture(self.atlas.image(visibility), uv) * fragments.covered[:, None] > 0.99
         lost = torch.zeros_like(color)
         for _ in range(self.settings.refinements):
-            drawn = sample_texture(self.atlas.image(color + lost), uv)
+            drawn = look_up(self.atlas.image(color + lost), uv, fragments.covered)
             lost = lost + self._look_up((image - drawn) * known, grid) * visibility
         return lost
 

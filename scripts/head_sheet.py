@@ -166,7 +166,7 @@ def choose(everyone: list[Person], names: tuple[str, ...]) -> list[Person]:
     """The people of these names, in their order. Raises ``SettingsError`` for an unknown one."""
     known = {person.name: person for person in everyone}
     if unknown := [name for name in names if name not in known]:
-        raise SettingsError(f"there is nobody called {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        raise SettingsError(f"there is nobody called {', '.join(unknown)}; there are {shortened(sorted(known))}")
     return [known[name] for name in names]
 
 

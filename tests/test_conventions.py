@@ -12,19 +12,21 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from ftim.completion.base import delight, relight
+from ftim.completion.base import delight
+from ftim.completion.photographed import PhotographedTexture
 from ftim.face import Detection, align
 from ftim.morphable import EXPRESSIONS, MorphableModel, Region
 from ftim.morphable.expressions import EXPRESSION_MIRROR
 from ftim.morphable.open_head import load_open_head
 from ftim.photo import read_photo
 from ftim.render.atlas import build_atlas
-from ftim.render.lookup import sample_texture
 from ftim.render.interpolate import interpolate
+from ftim.render.lookup import sample_texture
 from ftim.render.pose import pose_head
 from ftim.render.rasterizer import Fragments, default_rasterizer
 from ftim.render.shading import sh_basis, shade
-from ftim.structures import Camera, Fit
+from ftim.structures import Camera, Fit, PartialTexture
+from ftim.uv import UvRenderer
 
 CONVENTIONS = Path(__file__).parents[1] / "CONVENTIONS.md"
 NOSE_TIP, FOREHEAD, CHIN, RIGHT_EYE, LEFT_EYE = 1, 10, 152, 33, 263
@@ -172,10 +174,13 @@ def test_convention_uv_flip() -> None:
 
 
 def test_convention_texture_is_albedo_times_shading() -> None:
-    albedo, shading = torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4) + 0.1
-    texture = relight(albedo, shading)
-    torch.testing.assert_close(texture.texture, albedo * shading)
-    torch.testing.assert_close(delight(texture.texture, shading), albedo)
+    albedo, shading, residual = (low + torch.rand(1, 3, 64, 64) for low in (0, 0.1, 0.5))
+    unseen = PartialTexture(torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 64, 64), torch.zeros(1, 1, 64, 64))
+    photographed = PhotographedTexture(UvRenderer(head(), default_rasterizer(), 64))
+    texture = photographed(unseen, albedo, shading, residual)
+    torch.testing.assert_close(texture.texture, albedo * shading * residual)
+    torch.testing.assert_close(delight(texture.texture / residual, shading), albedo)
+    torch.testing.assert_close(photographed(unseen, albedo, shading).texture, albedo * shading)
 
 
 # Space

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ftim.assets import sha256_of
 from ftim.completion.ftim import FtimCompletion
+from ftim.completion.network import TextureNetwork
 from ftim.errors import OutputError, TrainingError, TrainingStopped
 from ftim.losses import LossTerms
 from ftim.training import preview
@@ -379,8 +380,8 @@ def test_a_stopped_run_is_a_csv_that_others_can_read(whole: tuple[TinyConfig, Tr
 
 
 def test_a_run_can_start_from_the_weights_of_another(tmp_path: Path) -> None:
-    """The other form's weights are taken over; what this form has beyond them begins as it is."""
-    other = tiny_network(replace(FORM, correct_seen=False), seed=3)
+    """The other network's weights are taken over; what this one has beyond them begins as it is."""
+    other = TextureNetwork(replace(FORM.network, smooth=3))
     network = tiny_network(FORM, seed=4)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     start_from(network, other.state_dict())

@@ -6,6 +6,7 @@ import math
 import os
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ftim.official.crops import check_landmarks, deca_crop
@@ -23,7 +24,6 @@ from ftim.official.files import (
 from ftim.official.flame import Flame, load_flame
 from ftim.official.flame_texture import FlameTexture, FlameUv, load_flame_texture, load_flame_uv
 from ftim.official.mesh import laid_over, vertex_normals
-from ftim.render.image import sample_texture
 from ftim.render.interpolate import interpolate
 from ftim.render.rasterizer import Rasterizer
 from ftim.structures import Face, Rendering
@@ -87,11 +87,11 @@ class Deca:
         uv = interpolate(fragments, self.uv.uv[None], self.uv.uv_triangles)
         if detail:
             maps = self._detail_normals(image, code, vertices, normals)
-            picture = sample_texture(albedo * shading(maps, code.light), uv)
+            picture = _bilinear(albedo * shading(maps, code.light), uv)
         else:
             seen = interpolate(fragments, normals, self.uv.triangles)
-            picture = sample_texture(albedo, uv) * shading(seen, code.light)
-        drawn = sample_texture(self.maps.mask.expand(len(face), 1, -1, -1), uv) > 0.5
+            picture = _bilinear(albedo, uv) * shading(seen, code.light)
+        drawn = _bilinear(self.maps.mask.expand(len(face), 1, -1, -1), uv) > 0.5
         return laid_over(picture, (drawn & fragments.covered[:, None]).to(picture.dtype), face)
 
     def _detail_normals(self, image: Tensor, code: DecaCode, vertices: Tensor, normals: Tensor) -> Tensor:
@@ -124,3 +124,9 @@ def shading(normals: Tensor, light: Tensor) -> Tensor:
         dim=1,
     )
     return torch.einsum("bkhw,bkc->bchw", basis, light)
+
+
+def _bilinear(texture: Tensor, uv: Tensor) -> Tensor:
+    """(B, C, T, T) looked up at (B, 2, H, W) in [0, 1] -> (B, C, H, W), as DECA's renderer does."""
+    grid = uv.permute(0, 2, 3, 1) * 2 - 1
+    return F.grid_sample(texture, grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -6,6 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+COARSE = 3.0
+"""Texels a pixel: a bicubic lookup reads four in a row, so that coarser pictures would skip some. Halved maps still
+have half as many texels as pixels again, and lose none of the picture's detail."""
+
 
 def sample_texture(texture: Tensor, uv: Tensor) -> Tensor:
     """Bicubic lookup (Keys 1981 with a = -0.75): it keeps detail as fine as the map's own; values may overshoot.
@@ -22,7 +26,7 @@ def sample_texture(texture: Tensor, uv: Tensor) -> Tensor:
 
 
 def look_up(texture: Tensor, uv: Tensor, covered: Tensor) -> Tensor:
-    """``sample_texture`` in a map no finer than the picture can show: halved while a pixel spans two texels or more.
+    """``sample_texture`` in a map no finer than the picture can show: halved while a pixel spans ``COARSE`` texels.
 
     Args:
         texture, uv: of ``sample_texture``, (B, ...) both.
@@ -43,7 +47,7 @@ def look_up(texture: Tensor, uv: Tensor, covered: Tensor) -> Tensor:
 
 @torch.no_grad()
 def halvings(uv: Tensor, covered: Tensor, size: int) -> int:
-    """How often a map of ``size`` texels may be halved until a pixel of the picture spans fewer than two of them.
+    """How often a map of ``size`` texels may be halved until a pixel of the picture spans fewer than ``COARSE`` of them.
 
     Args:
         uv: (2, H, W). covered: (H, W) bool.
@@ -59,6 +63,6 @@ def halvings(uv: Tensor, covered: Tensor, size: int) -> int:
         return 0
     span = float(area.median().sqrt())
     level = 0
-    while span >= 2 and size % 2 ** (level + 1) == 0:
+    while span >= COARSE and size % 2 ** (level + 1) == 0:
         span, level = span / 2, level + 1
     return level

@@ -31,10 +31,11 @@ from ftim.reconstruction import Reconstruction
 from ftim.regressors.landmarks import LandmarkRegressor
 from ftim.render.image import ImageRenderer
 from ftim.render.rasterizer import Rasterizer, default_rasterizer
+from ftim.render.visibility import grow
 from ftim.skin import SkinMask, skin_mask
 from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture
 from ftim.tone import skin_tone, teeth_mask, with_tone
-from ftim.uv import UvRenderer
+from ftim.uv import INSIDE_MOUTH, UvRenderer
 
 TEXTURE_SIZE = 512
 LARGEST_CROP = 1280
@@ -43,6 +44,8 @@ STAGES: tuple[str, ...] = (
     "finding the face", "fitting the head", "lifting the skin", "completing the texture", "drawing the head",
 )  # fmt: skip
 """What ``Pipeline.reconstruct_together`` does, in order."""
+MOUTH_RIM = 1.5
+"""Pixels of a crop of ``CROP_SIZE`` around teeth and tongue that are the photograph's too: no fit of lips is exact."""
 Cover = Literal["skin", "full"]
 """What an overlay draws over: the skin that the photograph shows, or all of the face with the hair, glasses and hands
 before it."""
@@ -149,6 +152,16 @@ class Pipeline:
         return self.image(texture.albedo, fit, face.image, _inside(face, cover))
 
     @torch.no_grad()
+    def skin_cover(self, fit: Fit, skin: Tensor) -> Tensor:
+        """(B, 1, S, S) what the overlay covers: the skin, without what an open mouth shows, which the photograph has
+        better than any map; feathered by a pixel or two of a crop of ``CROP_SIZE``."""
+        scale = skin.shape[-1] / CROP_SIZE
+        mouth = grow(self.image.shows(fit, INSIDE_MOUTH), round(MOUTH_RIM * scale))
+        rim = 2 * round(scale) + 1
+        outside = F.avg_pool2d(1 - mouth, rim, stride=1, padding=rim // 2, count_include_pad=False)
+        return skin * outside
+
+    @torch.no_grad()
     def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
         """The skin's tone in the albedo and no longer in the light, for files and other light (``ftim.tone``)."""
         teeth = teeth_mask(self.uv.atlas, self.model.regions)
@@ -224,7 +237,8 @@ class Pipeline:
         tell(completing)
         texture = self.completion(completion)(partial, fit_of_first)
         tell(drawing)
-        rendering = self.draw_texture(texture, fit_of_first, face, skin_of_first if cover == "skin" else None)
+        covered = self.skin_cover(fit_of_first, skin_of_first) if cover == "skin" else None
+        rendering = self.draw_texture(texture, fit_of_first, face, covered)
         texture, own_fit = self.toned(texture, partials[0], fit_of_first)
         return Reconstruction(pixels[0], face, own_fit, skin_of_first, partial, texture, rendering, self.model)
 

@@ -290,7 +290,7 @@ def test_rows_of_a_portrait() -> None:
     """The whole way on a head of one colour: nothing is empty, nothing is left of light that is found exactly."""
     uv = uv_renderer()
     template = torch.full((3, TEXELS, TEXELS), 0.5)
-    original = fit()
+    original = synthetic_fit(synthetic_head(), size=224)
     lights = iter([*two_lights(original.light)] * 3)
     fake = SimpleNamespace(
         model=uv.model,
@@ -303,7 +303,7 @@ def test_rows_of_a_portrait() -> None:
     )
     measure = Measure(cast(Pipeline, fake))
     # Dim enough that no exposure changes.
-    photo = studio().head(template[None], original, torch.zeros(1, 3, 96, 96)).image
+    photo = studio().head(template[None], original, torch.zeros(1, 3, 224, 224)).image
     completions = {"mirror": build_completion("mirror", uv, template), "holed": Holed(), "flicker": Flickering()}
     mirror, holed, flicker = measure("egg", grey_face(photo), completions, poses=True, light=True)
     assert (mirror.name, mirror.method, holed.method) == ("egg", "mirror", "holed")
@@ -313,7 +313,8 @@ def test_rows_of_a_portrait() -> None:
     # On a head of one colour every step is shading: the completion has those that the head itself has.
     assert mirror.side_seam is not None
     assert mirror.side_seam.ratio == pytest.approx(mirror.side_seam.control, rel=0.1)
-    assert holed.side_seam is not None and holed.side_seam.control == mirror.side_seam.control
+    assert holed.side_seam is not None
+    assert holed.side_seam.ratio == pytest.approx(holed.side_seam.control, rel=0.02)
     assert flicker.light_left == 0  # only what both photographs saw is compared
     (plain,) = measure("egg", grey_face(photo), {"mirror": completions["mirror"]}, poses=False, light=False)
     assert plain.empty is plain.light_left is plain.side_seam is None

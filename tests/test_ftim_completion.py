@@ -1,4 +1,4 @@
-"""FTIM in all its forms on a sphere whose albedo is known, at the network's side and at twice that."""
+"""FTIM and the painting forms on a sphere whose albedo is known, at the network's side and at twice that."""
 
 from __future__ import annotations
 
@@ -11,45 +11,74 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ftim.build import network_completion
+from ftim.completion import FtimCompletion, PaintingCompletion
 from ftim.completion.bands import finest_detail, shrink_seen, split_bands
 from ftim.completion.fill import region_atlas, region_groups
 from ftim.completion.ftim import (
+    BLEND,
     CORRECTION_RANGE,
     DARKEST,
     GAIN_OFFSETS,
     TRUST_OFFSET,
-    FtimCompletion,
     corrected,
     doubts,
     fit_parameters,
-    seen_correction,
+    smooth_factor,
 )
 from ftim.completion.layers import AlbedoLayers, build_layers, layers_one_by_one
 from ftim.completion.network import PARAMETERS, Decoded
-from ftim.completion.settings import FULL, IMAGE_TO_IMAGE, PAPER, FtimSettings
+from ftim.completion.settings import FULL, IMAGE_TO_IMAGE, PAPER, FtimSettings, Settings
 from ftim.morphable import EXPRESSIONS
 from ftim.structures import Fit, PartialTexture
 from ftim.uv import UvRenderer
 from tests.test_completion import SIZE, fit, head, person, photograph, renderer, template, views
 from tests.tiny_training import WIDTHS, tiny_network
 
-SEEN_STAYS = replace(FULL, correct_seen=False)
-"""Ours without S30."""
-FORMS = {"full": SEEN_STAYS, "corrected": FULL, "paper": PAPER, "image_to_image": IMAGE_TO_IMAGE}
-KEEPERS = ("full", "image_to_image")
+FORMS: dict[str, Settings] = {
+    "full": FULL,
+    "paper": PAPER,
+    "divide": replace(PAPER, lighting="divide"),
+    "image_to_image": IMAGE_TO_IMAGE,
+}
 SCALES = (1, 2)
 
 
-def form(name: str, scale: int) -> FtimSettings:
+def form(name: str, scale: int) -> Settings:
     """Small; the network's side is that of the sphere's maps, or half of it."""
     return replace(FORMS[name], size=SIZE // scale, widths=WIDTHS)
 
 
 @cache
-def completion(name: str, scale: int, learnt: float = 0.1) -> FtimCompletion:
+def completion(name: str, scale: int, learnt: float = 0.1) -> FtimCompletion | PaintingCompletion:
     """With ``learnt`` 0, as it is before its first step."""
     settings = form(name, scale)
-    return FtimCompletion(name, renderer(), template(), tiny_network(settings, learnt=learnt), settings)
+    network = tiny_network(settings, learnt=learnt)
+    return network_completion(name, renderer(), template(), network, settings)
+
+
+def ours(scale: int, distrust: float = 0.0, learnt: float = 1.0) -> FtimCompletion:
+    """FTIM that says much about the light, and adds ``distrust`` to its doubt in what was seen."""
+    settings = form("full", scale)
+    network = tiny_network(settings, learnt=learnt)
+    assert network.to_gains is not None and network.to_gains.bias is not None
+    with torch.no_grad():
+        network.to_gains.bias[-1] = distrust
+    method = network_completion("ftim", renderer(), template(), network, settings)
+    assert isinstance(method, FtimCompletion)
+    return method
+
+
+def pored() -> Tensor:
+    """(3, T, T): the person with pores of a texel."""
+    noise = torch.rand(SIZE, SIZE, generator=torch.Generator().manual_seed(1)) - 0.5
+    return person() * (1 + 0.1 * noise)
+
+
+def deep(mask: Tensor, texels: int) -> Tensor:
+    """(T, T) bool: inside the charts, and further than ``texels`` from where the mask (T, T) is not 1."""
+    other = (mask < 1).float()[None]
+    return charts() & (F.max_pool2d(other, 2 * texels + 1, 1, texels)[0] == 0)
 
 
 def even_light(of: Fit) -> Fit:
@@ -73,41 +102,99 @@ def charts() -> Tensor:
 def test_every_texel_is_filled_whatever_was_seen(name: str, scale: int, view: str) -> None:
     of = fit(2)
     texture = completion(name, scale)(photograph(person(), views()[view], of), of)
-    assert texture.texture.shape == texture.albedo.shape == (2, 3, SIZE, SIZE)
-    assert torch.isfinite(texture.albedo).all()
+    for field in (texture.texture, texture.albedo, texture.residual):
+        assert field.shape == (2, 3, SIZE, SIZE)
+        assert torch.isfinite(field).all()
     assert float(texture.albedo.min()) > DARKEST - 1e-6
-    shading = renderer().shading(of).clamp_min(0.05)
-    assert torch.allclose(texture.texture, texture.albedo * shading, atol=1e-6)
+    assert float(texture.texture.min()) > 0.5 * DARKEST * 0.05
+    assert torch.equal(texture.residual, torch.ones_like(texture.residual)) == (name != "full")
 
 
-@pytest.mark.parametrize(("name", "scale", "view"), list(itertools.product(KEEPERS, SCALES, ("half", "all"))))
+@pytest.mark.parametrize(("scale", "view"), list(itertools.product(SCALES, ("half", "all", "none"))))
 @torch.no_grad()
-def test_seen_texels_survive(name: str, scale: int, view: str) -> None:
-    """Whatever the network paints: pores, and what it would like to change, stay as photographed."""
+def test_texture_is_albedo_times_shading_times_residual(scale: int, view: str) -> None:
+    """Where confidence is full, two widths of the feather from where it is not, and where nothing was seen."""
     of = fit()
-    pores = (person() * (1 + 0.05 * torch.rand(SIZE, SIZE, generator=torch.Generator().manual_seed(1)))).clamp(max=1)
     mask = views()[view]
-    albedo = completion(name, scale)(photograph(pores, mask, of), of).albedo[0]
-    deep = F.max_pool2d(1 - mask[None], 13, 1, 6)[0] == 0
-    kept = charts() & deep
-    assert kept.float().mean() > 0.2
-    assert float((albedo - pores).abs().amax(0)[kept].max()) < 1e-4
-    assert mask.all() or float((albedo - pores).abs().amax(0)[charts() & (mask == 0)].mean()) > 0.01
+    partial = photograph(pored(), mask, of)
+    # What was seen at the top is doubtful: there the texture keeps what the albedo may give up.
+    confidence = partial.confidence.clone()
+    confidence[:, :, : SIZE // 3] *= 0.5
+    texture = ours(scale, distrust=30.0)(replace(partial, confidence=confidence), of)
+    product = texture.albedo * renderer().shading(of).clamp_min(0.05) * texture.residual
+    difference = (texture.texture - product)[0].abs().amax(0)
+    sure = deep(confidence[0, 0], round(2 * BLEND * SIZE))
+    unseen = charts() & (mask == 0)
+    assert bool(sure.any()) == (view != "none") and bool(unseen.any()) == (view != "all")
+    assert float(difference[sure | unseen].max()) < 1e-5
+    assert float(texture.residual.log().std()) > 0.1, "or it would hold without a residual"
+    doubtful = charts() & (mask > 0)
+    doubtful[SIZE // 3 :] = False
+    assert view == "none" or float(difference[doubtful].mean()) > 0.01
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@torch.no_grad()
+def test_ftim_cannot_change_the_detail_of_well_seen_skin(scale: int) -> None:
+    """All that it says of such skin is light without detail: pores and mark are those of the photograph."""
+    of = fit()
+    partial = photograph(pored(), views()["all"], of)
+    albedo = ours(scale)(partial, of).albedo
+    lit = partial.color / renderer().shading(of).clamp_min(0.05)
+    rows, columns = slice(SIZE // 4, -SIZE // 4), slice(SIZE // 6, -SIZE // 6)
+    change, photographed = (
+        [band[..., rows, columns] for band in split_bands(field.log())[0]] for field in (albedo / lit, lit)
+    )
+    assert float((albedo / lit).log()[..., rows, columns].std()) > 0.1, "it says something"
+    for said, seen in zip(change[:2], photographed[:2], strict=True):
+        assert float(said.std()) < 0.03 * float(seen.std())
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@torch.no_grad()
+def test_albedo_gives_up_doubtful_skin_and_texture_keeps_it(scale: int) -> None:
+    """A dark smear where confidence is low: a network that distrusts takes it out of the albedo alone."""
+    of, mask = fit(), views()["all"]
+    place = (slice(None), slice(80, 90), slice(26, 36))
+    smeared = template().clone()
+    smeared[place] = 0.1
+    partial = photograph(smeared, mask, of)
+    confidence = partial.confidence.clone()
+    confidence[:, :, 74:96, 20:42] = 0.3
+    partial = replace(partial, confidence=confidence)
+    given_up, kept = (ours(scale, distrust, learnt=0.0)(partial, of) for distrust in (30.0, -30.0))
+    inner = (0, slice(None), slice(82, 88), slice(28, 34))
+    assert float(given_up.albedo[inner].min()) > 0.35
+    # Confidence of 0.3 shows by smoothstep(0.3) over what lies behind.
+    assert float((kept.albedo[inner] / given_up.albedo[inner]).max()) < 0.9
+    for texture in (given_up, kept):
+        assert torch.allclose(texture.texture[inner], partial.color[inner], atol=1e-6)
+
+
+@torch.no_grad()
+def test_seen_skin_of_the_simple_network_stays() -> None:
+    of, mask = fit(), views()["half"]
+    partial = photograph(pored(), mask, of)
+    texture = completion("image_to_image", 1)(partial, of)
+    kept = deep(mask, round(2 * BLEND * SIZE))
+    assert kept.any()
+    assert torch.allclose(texture.texture[0, :, kept], partial.color[0, :, kept], atol=1e-6)
 
 
 @torch.no_grad()
 def test_papers_form_paints_over_what_was_seen() -> None:
     of = fit()
-    albedo = completion("paper", 1)(photograph(person(), views()["all"], of), of).albedo[0]
-    assert float((albedo - person()).abs().mean()) > 0.05
+    partial = photograph(person(), views()["all"], of)
+    texture = completion("paper", 1)(partial, of)
+    assert float((texture.texture - partial.color).abs().mean()) > 0.05
 
 
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("name", "scale"), list(itertools.product(("paper", "divide"), SCALES)))
 @torch.no_grad()
-def test_papers_lighting_removal_is_exact(scale: int) -> None:
-    """albedo = network's texture - template x shading + template, the network asked directly (S6)."""
+def test_papers_texture_is_the_painted_picture_and_the_light_is_taken_out_of_it(name: str, scale: int) -> None:
+    """albedo = network's texture - template x shading + template, the network asked directly; or divided (S6)."""
     of = fit(2)
-    method = completion("paper", scale)
+    method = completion(name, scale)
     partial = photograph(person(), views()["noise"], of)
     color, _ = shrink_seen(partial.color, partial.visibility, scale)
     small_template = F.avg_pool2d(template(), scale).expand(2, -1, -1, -1)
@@ -116,39 +203,23 @@ def test_papers_lighting_removal_is_exact(scale: int) -> None:
     if scale > 1:
         painted = F.interpolate(painted, (SIZE, SIZE), mode="bilinear")
     shading = renderer().shading(of).clamp_min(0.05)
-    expected = painted - template() * shading + template()
-    unclamped = expected > DARKEST
-    assert unclamped.float().mean() > 0.8
-    albedo = method(partial, of).albedo
-    assert torch.allclose(albedo[unclamped], expected[unclamped], atol=1e-5)
-    assert torch.allclose(albedo, expected.clamp_min(DARKEST), atol=1e-5)
+    expected = painted / shading if name == "divide" else painted - template() * shading + template()
+    assert (expected > DARKEST).float().mean() > 0.8
+    found = method(partial, of)
+    assert torch.allclose(found.texture, painted, atol=1e-5)
+    assert torch.allclose(found.albedo, expected.clamp_min(DARKEST), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["paper", "divide", "image_to_image"])
 @torch.no_grad()
-def test_papers_network_does_not_see_the_light() -> None:
-    """With the same picture under two lights, albedo + template x shading stays: it is the painted texture."""
+def test_painting_networks_do_not_see_the_light(name: str) -> None:
+    """With the same picture under two lights the texture stays and the albedo does not."""
     first = fit()
     second = replace(first, light=first.light * 1.2)
     partial = photograph(person(), views()["half"], first)
-    sums, albedos = [], []
-    for of in (first, second):
-        albedo = completion("paper", 1)(partial, of).albedo
-        sums.append(albedo + template() * renderer().shading(of).clamp_min(0.05))
-        albedos.append(albedo)
-    free = (albedos[0] > DARKEST) & (albedos[1] > DARKEST)
-    assert torch.allclose(sums[0][free], sums[1][free], atol=1e-5)
-    assert not torch.allclose(albedos[0], albedos[1], atol=0.02)
-
-
-@pytest.mark.parametrize("scale", SCALES)
-@torch.no_grad()
-def test_division_gives_the_painted_texture_back(scale: int) -> None:
-    """Where nothing was seen the simple network's texture is its picture, whatever the light."""
-    first = fit()
-    second = replace(first, light=first.light * 0.8)
-    partial = photograph(person(), views()["none"], first)
-    textures = [completion("image_to_image", scale)(partial, of).texture for of in (first, second)]
-    assert torch.allclose(textures[0], textures[1], atol=1e-5)
+    one, other = (completion(name, 1)(partial, of) for of in (first, second))
+    assert torch.equal(one.texture, other.texture)
+    assert not torch.allclose(one.albedo, other.albedo, atol=0.02)
 
 
 @pytest.mark.parametrize(("scale", "view"), list(itertools.product(SCALES, ("half", "noise", "speck"))))
@@ -202,9 +273,9 @@ def test_correction_of_a_plain_albedo_is_the_formula() -> None:
     """Without detail: colour times exp of the bounded field, plus the free picture; doubt alone gives up skin."""
     plain = torch.tensor([0.5, 0.4, 0.3])[None, :, None, None].expand(2, 3, 32, 32)
     alpha, doubt = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32)
-    field, gains, free = torch.randn(2, 3, 32, 32), torch.randn(2, 4, 32, 32), 0.05 * torch.randn(2, 3, 32, 32)
+    field, gains, free = torch.randn(2, 6, 32, 32), torch.randn(2, 4, 32, 32), 0.05 * torch.randn(2, 3, 32, 32)
     fill = corrected(layers_of(plain, alpha), doubt, Decoded(free, gains, field))
-    factor = (CORRECTION_RANGE * (field / CORRECTION_RANGE).tanh()).exp()
+    factor = (CORRECTION_RANGE * (field[:, :3] / CORRECTION_RANGE).tanh()).exp()
     assert float(factor.log().abs().max()) <= CORRECTION_RANGE
     assert torch.allclose(fill.picture, (plain * factor + free).clamp_min(DARKEST), atol=1e-5)
     distrust = 1 / (1 + (-(gains[:, 3:] + TRUST_OFFSET)).exp())
@@ -214,44 +285,31 @@ def test_correction_of_a_plain_albedo_is_the_formula() -> None:
     )
 
 
-def test_correction_of_seen_skin_is_the_formula() -> None:
-    """Plain skin changes by the bounded field alone; a network that says nothing keeps 95 % of each band."""
-    plain = torch.tensor([0.5, 0.4, 0.3])[None, :, None, None].expand(2, 3, 32, 32)
-    field, gains, free = torch.randn(2, 6, 32, 32), torch.randn(2, 7, 32, 32), torch.zeros(2, 3, 32, 32)
-    change, finest = seen_correction(plain, Decoded(free, gains, field))
-    factor = (CORRECTION_RANGE * (field[:, 3:] / CORRECTION_RANGE).tanh()).exp()
-    assert torch.allclose(change, plain * (factor - 1), atol=1e-5)
-    assert torch.allclose(finest, 1 / (1 + (-(gains[:, 4:5] + 3)).exp()))
-    rough = 0.3 + 0.4 * torch.rand(1, 3, 32, 32)
-    silent = Decoded(free[:1], torch.zeros(1, 7, 32, 32), torch.zeros(1, 6, 32, 32))
-    change, _ = seen_correction(rough, silent)
-    bands, _ = split_bands(rough)
-    assert torch.allclose(change, (torch.sigmoid(torch.tensor(3.0)) - 1) * sum(bands), atol=1e-5)
-    everything = Decoded(free[:1], torch.full((1, 7, 32, 32), 30.0), torch.zeros(1, 6, 32, 32))
-    assert seen_correction(rough, everything)[0].abs().max() < 1e-5
-
-
-@torch.no_grad()
-def test_correction_of_seen_skin_is_all_that_the_switch_changes() -> None:
-    """With gains that keep everything and no field, the corrected form is the form that leaves seen skin alone."""
-    of = fit()
-    for scale in SCALES:
-        method = completion("corrected", scale, 0.0)
-        assert method.network.to_gains is not None and method.network.to_gains.bias is not None
-        method.network.to_gains.bias[-3:] = 30
-        partial = photograph(person(), views()["half"], of)
-        found, expected = method(partial, of).albedo, completion("full", scale, 0.0)(partial, of).albedo
-        assert torch.allclose(found, expected, atol=1e-5)
+def test_smooth_factor_is_bounded_and_begins_at_its_slope() -> None:
+    field = torch.tensor([-1e3, -0.1, 0.0, 1e-3, 0.1, 1e3])
+    factor = smooth_factor(field).log()
+    assert factor[2] == 0 and float(factor[3]) == pytest.approx(1e-3, rel=1e-3)
+    assert factor[[0, -1]].tolist() == pytest.approx([-CORRECTION_RANGE, CORRECTION_RANGE])
+    assert torch.allclose(factor, -factor.flip(0), atol=0.002)
 
 
 def test_doubt_is_of_unsure_skin_and_of_skin_much_steeper_than_its_mirror_image() -> None:
-    sure, steep, flat = torch.ones(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5), torch.full((1, 1, 2, 2), 0.9)
-    assert not doubts(sure, sure, flat).any(), "seen from the front: nothing may be given up"
+    ones, flat = torch.ones(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.9)
     weight = torch.tensor([[1.0, 0.75], [0.5, 0.0]]).view(1, 1, 2, 2)
-    assert doubts(weight, torch.zeros_like(sure), flat).flatten().tolist() == [0, 0.5, 1, 1]
-    turned = torch.cat([steep[..., :1], flat[..., :1]], -1)
-    assert torch.equal(doubts(sure, sure, turned)[0, 0, 0], torch.tensor([1.0, 0.0]))
-    assert not doubts(sure, torch.zeros_like(sure), turned).any(), "no mirror image was seen: keep what there is"
+    assert doubts(weight, torch.zeros_like(ones), flat).flatten().tolist() == [0, 0.5, 1, 1]
+    turned = torch.tensor([0.5, 0.9]).expand(1, 1, 2, 2)
+    assert doubts(0.9 * ones, ones, turned)[0, 0, 0].tolist() == pytest.approx([1.0, 0.2])
+    no_mirror_image = torch.zeros_like(ones)
+    assert doubts(0.9 * ones, no_mirror_image, turned)[0, 0, 0].tolist() == pytest.approx([0.2, 0.2])
+
+
+def test_no_doubt_where_confidence_is_full() -> None:
+    """However steep, and whatever its mirror image: such skin is the photograph's."""
+    generator = torch.Generator().manual_seed(0)
+    mirrored, cosine = torch.rand(2, 1, 2, 16, 16, generator=generator)
+    assert not doubts(torch.ones(1, 1, 16, 16), mirrored[None], cosine[None]).any()
+    almost = doubts(torch.full((1, 1, 16, 16), 0.99), mirrored[None], cosine[None])
+    assert 0 < float(almost.max()) <= 0.1 + 1e-6, "it grows from there without a step"
 
 
 def test_gains_decide_how_much_detail_stays() -> None:

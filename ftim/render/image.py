@@ -43,6 +43,15 @@ class ImageRenderer:
         """(...) triangles, all >= 0 -> (...) bool: whether they belong to what is drawn."""
         return self._drawn[face]
 
+    @torch.no_grad()
+    def shows(self, fit: Fit, regions: tuple[Region, ...]) -> Tensor:
+        """(B, 1, H, W), 1 where the picture of the fit's camera shows one of these parts of the head."""
+        positions = pose_head(self.model, fit).positions
+        fragments = self.rasterizer(positions, self.model.triangles, fit.camera.height, fit.camera.width)
+        wanted = self.model.regions.new_tensor([int(region) for region in regions])
+        shown = torch.isin(self.model.regions, wanted)[fragments.face.clamp(min=0)] & fragments.covered
+        return shown[:, None].to(positions.dtype)
+
     def __call__(
         self, albedo: Tensor, fit: Fit, photo: Tensor, skin: Tensor | None = None, offsets: Tensor | None = None
     ) -> Rendering:

@@ -47,7 +47,7 @@ def look_up(texture: Tensor, uv: Tensor, covered: Tensor) -> Tensor:
 
 @torch.no_grad()
 def halvings(uv: Tensor, covered: Tensor, size: int) -> int:
-    """How often a map of ``size`` texels may be halved until a pixel of the picture spans fewer than ``COARSE`` of them.
+    """How often a map of ``size`` texels may be halved until a pixel spans fewer than ``COARSE`` of them.
 
     Args:
         uv: (2, H, W). covered: (H, W) bool.

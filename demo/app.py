@@ -23,14 +23,13 @@ from demo.page import build_page
 from demo.sessions import Sessions
 from demo.studio import Studio
 from demo.theme import STYLE, theme
-from ftim.data import load_portraits
 from ftim.errors import FtimError
 
 MAX_UPLOAD = "20mb"
 MOST_WAITING = 32
 """Calls in the queue; further ones are told to come back."""
-EXAMPLES = (8, 21, 40, 77)
-"""Of the test portraits, from which nothing was learnt."""
+EXAMPLES = Path(__file__).parent / "examples"
+"""Official portraits of members of the United States Congress, public domain, from which nothing was learnt."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,12 @@ class Config:
     open: bool = False
     """Open the page in a browser."""
     examples: bool = True
-    """Offer portraits to try; they are fetched once."""
+    """Offer portraits to try."""
 
 
 def example_photos() -> list[Path]:
-    """Some portraits; none when they cannot be had."""
-    try:
-        photos = load_portraits("test").photos
-    except FtimError as error:
-        print(f"The page has no examples: {error}", file=sys.stderr)
-        return []
-    return [photos[number].path for number in EXAMPLES]
+    """The portraits of ``EXAMPLES``, sorted."""
+    return sorted(EXAMPLES.glob("*.jpg"))
 
 
 def launch(

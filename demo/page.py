@@ -22,7 +22,7 @@ FOOTER = """<footer class="ftim-footer">
 the face and from the faces of training. Do not identify anyone by it. Ask a person before you publish a head made
 from their photograph.</p>
 <p>Photographs stay on this machine, in a temporary folder that is removed when you close the page. Nothing is logged.
-Examples are official portraits of members of the Brazilian Congress.</p>
+Examples are official portraits of members of the United States Congress, public domain.</p>
 </footer>"""
 EMPTY = "Choose a photograph: a face from the front or turned up to about 45 degrees works best."
 SIZES = (256, 512, 1024)

@@ -1,9 +1,10 @@
 """Bake ``ftim/morphable/data/template_albedo.png``: the mean albedo of the people that ftim may be trained on.
 
-Each photograph is fitted, unwrapped, and freed from the light that explains it best under the present
-template; the robust mean over all people and their mirror images, without the texels that show hair, is the next
-template. The first one has a single colour. Needs ``FTIM_DATA`` with ``frll``, ``webmorph`` (both CC BY 4.0) and ``official_portraits``. Unwrapped photographs are kept in the
-work folder, so a run that was stopped goes on where it was; the result depends on the photographs alone.
+Each photograph is fitted, unwrapped, and freed from the light that explains it best under the present template; the
+robust mean over all people and their mirror images, without the texels that show hair, is the next template. The first
+one has a single colour. Needs ``FTIM_DATA`` with ``frll``, ``webmorph`` (both CC BY 4.0) and ``official_portraits``
+(public domain). Unwrapped photographs are kept in the work folder, so a run that was stopped goes on where it was; the
+result depends on the photographs alone.
 
     python scripts/bake_template.py --work build/template
 """
@@ -193,9 +194,7 @@ def robust_mean(albedo: Tensor, weight: Tensor) -> Tensor:
     return (albedo * robust).sum(0) / robust.sum(0).clamp_min(1e-6)
 
 
-def average(
-    files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor, atlas: Texels
-) -> tuple[Tensor, Tensor]:
+def average(files: list[Path], uv: UvRenderer, regressor: LandmarkRegressor, atlas: Texels) -> tuple[Tensor, Tensor]:
     """(3, T, T) robust mean with the mirror image, symmetric, and (1, T, T) summed weight in people; of skin alone."""
     half = TEMPLATE_SIZE // 2
     albedos, weights = [], []

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import tyro
 
+from benchmark.methods.base import note_of
 from benchmark.provenance import commit
 from benchmark.records import Result
 from benchmark.tables import RESULTS
@@ -40,8 +41,13 @@ WHAT = {
     "image_to_image": "A plain encoder and decoder in the place of FTIM (no template, no parameters, no symmetric "
     "prior), trained with all six losses: the first row of Table 2.",
 }
-TABLES = (("table1", "overlay", "CelebA, overlay"), ("frll", "face", "FRLL cross-view, face"),
-          ("frll", "unseen", "FRLL cross-view, unseen skin"))  # fmt: skip
+TABLES = (
+    ("table1", "overlay", "CelebA, overlay, from the texture"),
+    ("table1", "face", "CelebA, face, from the texture"),
+    ("table1", "relit_face", "CelebA, face, albedo relit"),
+    ("frll", "face", "FRLL cross-view, face"),
+    ("frll", "unseen", "FRLL cross-view, unseen skin"),
+)
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,8 @@ seed {training["seed"]} |
 
 ## Data
 
-{training["triplets"]} triplets, {training["portraits"]} portraits; never CelebA, a validation person, a test portrait.
+{training["triplets"]} triplets, {training["portraits"]} portraits{earlier(name)}; never CelebA, a validation \
+person, or a photograph of the tables.
 
 {data}
 
@@ -127,7 +134,8 @@ Development looked at the 12 validation people while forms were compared; CelebA
 - What the camera did not see is made up from the other half of the face, the template and the training people.
 - Trained on faces turned by up to about 45 degrees in studio light, and portraits from the front. Steeper views, hard
   light, hands and hair over the face give poor fillings.
-- The albedo keeps part of gloss and shadow. Its tone is the photograph's: a face in the shade gets darker skin.
+- The residual light is learnt from studio light without truth: hard shadow and gloss stay in the albedo in part. Its
+  tone is the photograph's: a face in the shade gets darker skin.
 - Works on maps of 256; larger maps take their finest detail from the photograph itself.
 
 ## Who may be harmed
@@ -140,6 +148,11 @@ Development looked at the 12 validation people while forms were compared; CelebA
 
 Licence of the weights: CC BY 4.0, as the FRLL and webmorph photographs ask, with the credit of LICENSES.md.
 """
+
+
+def earlier(name: str) -> str:
+    """Whether the photographs are others than those that weights are made of now."""
+    return f", *{note}* (LICENSES.md)" if (note := note_of(name)) else ""
 
 
 def before(training: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,17 @@ from torch import Tensor, nn
 
 from ftim.completion.bands import BAND_RADII, enlarge, finest_detail, shrink, shrink_seen, split_bands
 from ftim.completion.network import PARAMETERS, Decoded, NetworkSettings, ResidualBlock, TextureNetwork
-from ftim.completion.settings import FULL, IMAGE_TO_IMAGE, PAPER, FtimSettings
+from ftim.completion.settings import (
+    FORMS,
+    FULL,
+    IMAGE_TO_IMAGE,
+    PAPER,
+    FtimSettings,
+    PaintingSettings,
+    Settings,
+    settings_from_json,
+    settings_to_json,
+)
 from tests.tiny_training import WIDTHS, awaken
 
 SIDE = 64
@@ -155,30 +166,56 @@ def test_half_precision_gives_float32_close_to_it() -> None:
 
 
 def test_inputs_of_each_form() -> None:
-    assert (FULL.network.inputs, FULL.network.gains, FULL.network.smooth) == (14, 2 * len(BAND_RADII) + 1, 6)
-    plain = replace(FULL, correct_seen=False).network
-    assert (plain.inputs, plain.gains, plain.smooth) == (14, len(BAND_RADII) + 1, 3)
+    assert (FULL.network.inputs, FULL.network.gains, FULL.network.smooth) == (14, len(BAND_RADII) + 1, 6)
     assert (PAPER.network.inputs, PAPER.network.gains, PAPER.network.smooth) == (7, 0, 0)
     assert (IMAGE_TO_IMAGE.network.inputs, IMAGE_TO_IMAGE.network.parameters) == (4, False)
     assert PAPER.network.parameters and not PAPER.network.gated and FULL.network.gated
 
 
+@pytest.mark.parametrize("form", FORMS.values())
+@pytest.mark.parametrize("size", [0, 16, 96])
+def test_sides_that_cannot_be_halved_are_refused(form: type[FtimSettings] | type[PaintingSettings], size: int) -> None:
+    form(size=32)
+    with pytest.raises(ValueError, match=f"power of two and hold 5 levels, got {size}"):
+        form(size=size)
+
+
+def test_unknown_lighting_is_refused() -> None:
+    with pytest.raises(ValueError, match="divide, subtract, got 'multiply'"):
+        PaintingSettings(lighting="multiply")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
-    "changes",
+    "settings",
+    [FULL, PAPER, IMAGE_TO_IMAGE, FtimSettings(64, (8, 8, 16)), PaintingSettings(64, False, True, True, "divide")],
+)
+def test_settings_come_back_from_json(settings: Settings) -> None:
+    values = settings_to_json(settings)
+    assert FORMS[values["form"]] is type(settings)
+    assert settings_from_json(json.loads(json.dumps(values))) == settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
     [
-        {"lighting": "subtract"},
-        {"template_input": False},
-        {"keep_seen": False},
-        {"symmetric_prior": False, "lighting": "subtract", "template_input": False},
-        {"size": 96},
-        {"size": 16},
-        {"size": 0},
-        {"lighting": "multiply"},
+        ({"form": "correcting"}, KeyError),
+        ({"gains": 4}, TypeError),
+        ({"form": "painting", "gains": 4}, TypeError),
+        ({"keep_seen": True}, TypeError),
+        ({"size": 96}, ValueError),
     ],
 )
-def test_settings_that_contradict_each_other(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError):
-        FtimSettings(**changes)
+def test_wrong_json_is_an_error(changes: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        settings_from_json(settings_to_json(FULL) | changes)
+
+
+@pytest.mark.parametrize("name", ["form", "widths"])
+def test_json_without_form_or_widths_is_an_error(name: str) -> None:
+    values = settings_to_json(FULL)
+    del values[name]
+    with pytest.raises(KeyError, match=name):
+        settings_from_json(values)
 
 
 def test_bands_add_up_to_the_image() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,9 +15,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ftim.assets import sha256_of
-from ftim.build import COMPLETIONS, DEFAULT_COMPLETION, build_completion, load_completion
-from ftim.completion.ftim import FtimCompletion
-from ftim.completion.settings import FULL, IMAGE_TO_IMAGE, PAPER, FtimSettings
+from ftim.build import COMPLETIONS, DEFAULT_COMPLETION, build_completion, load_completion, network_completion
+from ftim.completion import FtimCompletion, PaintingCompletion
+from ftim.completion.settings import FULL, IMAGE_TO_IMAGE, PAPER, Settings, settings_to_json
 from ftim.completion.weights import SHIPPED, WEIGHTS_VERSION, load_weights, save_weights, weights_path
 from ftim.errors import ModelFileError
 from tests.test_completion import fit, person, photograph, renderer, template, views
@@ -54,7 +53,7 @@ def rewrite(path: Path, tensors: State, about: About) -> None:
     "settings",
     [FORM, replace(PAPER, size=64, widths=WIDTHS), replace(IMAGE_TO_IMAGE, size=64, widths=(8, 8, 8, 8))],
 )
-def test_weights_come_back_rounded_to_half(settings: FtimSettings, tmp_path: Path) -> None:
+def test_weights_come_back_rounded_to_half(settings: Settings, tmp_path: Path) -> None:
     network = tiny_network(settings)
     save_weights(tmp_path / "new" / "w.safetensors", network.state_dict(), settings, TRAINING)
     loaded = load_weights(tmp_path / "new" / "w.safetensors")
@@ -107,8 +106,15 @@ def infinite(tensors: State, _: About) -> None:
     tensors["stem.bias"][1] = float("inf")
 
 
-def other_version(_: State, about: About) -> None:
+def later_version(_: State, about: About) -> None:
     about["version"] = WEIGHTS_VERSION + 1
+
+
+def first_version(_: State, about: About) -> None:
+    """Its settings had no form, and switches that are gone."""
+    about["version"] = 1
+    del about["settings"]["form"]
+    about["settings"] |= {"symmetric_prior": True, "correct_seen": True}
 
 
 def no_version(_: State, about: About) -> None:
@@ -116,19 +122,23 @@ def no_version(_: State, about: About) -> None:
 
 
 def another_form(_: State, about: About) -> None:
-    about["settings"] = dataclasses.asdict(replace(PAPER, size=64, widths=WIDTHS))
+    about["settings"] = settings_to_json(replace(PAPER, size=64, widths=WIDTHS))
+
+
+def unknown_form(_: State, about: About) -> None:
+    about["settings"]["form"] = "correcting"
 
 
 def unknown_setting(_: State, about: About) -> None:
     about["settings"]["colour"] = True
 
 
-def contradictory_settings(_: State, about: About) -> None:
-    about["settings"]["keep_seen"] = False
+def setting_of_the_other_form(_: State, about: About) -> None:
+    about["settings"]["keep_seen"] = True
 
 
 def unknown_lighting(_: State, about: About) -> None:
-    about["settings"]["lighting"] = "dividf"
+    about["settings"] = settings_to_json(PAPER) | {"lighting": "dividf"}
 
 
 def too_few_levels(_: State, about: About) -> None:
@@ -147,11 +157,13 @@ def no_training(_: State, about: About) -> None:
         (other_shape, r"to_free\.bias missing, unknown or of another shape"),
         (not_a_number, "not finite"),
         (infinite, "not finite"),
-        (other_version, "version 2, this ftim reads 1"),
+        (later_version, "version 3, this ftim reads 2"),
+        (first_version, "version 1, this ftim reads 2"),
         (no_version, "cannot be read"),
         (another_form, "does not hold the network"),
+        (unknown_form, "cannot be read.*correcting"),
         (unknown_setting, "colour"),
-        (contradictory_settings, "symmetric prior"),
+        (setting_of_the_other_form, "keep_seen"),
         (unknown_lighting, "dividf"),
         (too_few_levels, "three levels"),
         (no_training, "cannot be read"),
@@ -194,9 +206,20 @@ def test_completion_of_your_own_weights(path: Path) -> None:
     partial = photograph(person(), views()["half"], of)
     network = tiny_network(FORM)
     network.load_state_dict({name: value.half().float() for name, value in network.state_dict().items()})
-    expected = FtimCompletion("mine", renderer(), template(), network, FORM)(partial, of).albedo
+    expected = network_completion("mine", renderer(), template(), network, FORM)(partial, of)
     mine = load_completion(path, renderer(), template(), "mine")
-    assert mine.name == "mine" and torch.allclose(mine(partial, of).albedo, expected, atol=1e-6)
+    found = mine(partial, of)
+    assert mine.name == "mine" and torch.allclose(found.albedo, expected.albedo, atol=1e-6)
+    assert torch.allclose(found.residual, expected.residual, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"), [(FORM, FtimCompletion), (replace(PAPER, size=64, widths=WIDTHS), PaintingCompletion)]
+)
+def test_settings_of_the_file_choose_the_form(settings: Settings, kind: type, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, tiny_network(settings).state_dict(), settings, TRAINING)
+    assert type(load_completion(path, renderer(), template())) is kind
 
 
 def test_names_of_completions() -> None:

@@ -98,6 +98,24 @@ def test_regions_hide_but_are_not_drawn() -> None:
     assert Region.SCALP not in FACE_REGIONS
 
 
+def test_parts_of_the_head_that_a_picture_shows() -> None:
+    model = synthetic_head()
+    fit = synthetic_fit(model, turn=torch.pi / 2)
+    renderer = ImageRenderer(model, default_rasterizer())
+    face, scalp, both, none = (
+        renderer.shows(fit, regions)
+        for regions in ((Region.FACE,), (Region.SCALP,), (Region.FACE, Region.SCALP), (Region.TEETH,))
+    )
+    _, inside = front_normals(96)
+    assert both.shape == (1, 1, 96, 96) and both[0, 0][inside].all() and not none.any()
+    assert torch.equal(face + scalp, both)
+    # Turned by a right angle, the face is on one side: 7 / 10 of the half sphere's width.
+    columns = face[0, 0, 48].nonzero()[:, 0]
+    edges = both[0, 0, 48].nonzero()[:, 0]
+    assert int(columns.max()) == int(edges.max())
+    assert len(columns) / len(edges) == pytest.approx(0.6, abs=0.04)
+
+
 def test_skin_restricts_the_mask() -> None:
     model = synthetic_head()
     fit = synthetic_fit(model)

@@ -18,8 +18,8 @@ from ftim.morphable.model import Region
 from ftim.pipeline import Pipeline
 from ftim.reconstruction import Reconstruction, to_uint8
 from ftim.render.image import ImageRenderer
-from ftim.render.lookup import sample_texture
 from ftim.render.interpolate import interpolate
+from ftim.render.lookup import sample_texture
 from ftim.structures import Camera, Fit
 from tests.foreign_readers import ForeignGlb, ForeignObj, read_glb, read_obj
 

@@ -12,6 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from ftim.build import network_completion
+from ftim.completion import Completion
 from ftim.losses import LossNetworks, LossWeights
 from ftim.render.image import ImageRenderer
 from ftim.structures import Batched, Fit, PartialTexture, Rendering, Texture
@@ -21,6 +23,7 @@ from ftim.training.step import training_losses
 from tests.synthetic_head import synthetic_fit
 from tests.test_completion import head
 from tests.tiny_training import (
+    FORM,
     SIDE,
     albedo_of,
     example_of,
@@ -31,6 +34,7 @@ from tests.tiny_training import (
     sampler,
     template,
     tiny_config,
+    tiny_network,
     triplet,
     triplet_fit,
 )
@@ -209,7 +213,7 @@ def batch_of(example: Example, chosen: int, partial: PartialTexture | None = Non
     return Batch(example, partial or example.partial, torch.tensor([chosen] * VIEWS), torch.tensor([0]))
 
 
-def losses(batch: Batch, completion: Fixed, weights: LossWeights, **options: Any) -> Any:
+def losses(batch: Batch, completion: Completion, weights: LossWeights, **options: Any) -> Any:
     nothing = LossNetworks(None, None)
     return training_losses(batch, completion, image_renderer(), template(), weights, nothing, **options)
 
@@ -253,6 +257,26 @@ def test_one_sided_symmetry_and_structure_are_passed_on() -> None:
     assert torch.equal(plain.uv_albedo, other.uv_albedo) and torch.equal(plain.regularisation, other.regularisation)
     doubtful = replace(example, partial=replace(example.partial, confidence=0.0 * example.partial.confidence))
     assert float(losses(batch_of(doubtful, 0), completion, ONLY_TEXTURE).uv_albedo) == 0
+
+
+@pytest.mark.parametrize("what", ["photometric", "uv_albedo"])
+def test_a_step_teaches_every_output_of_the_network(what: str) -> None:
+    """Also the residual's three channels and the gains, from the pictures alone and from the textures alone.
+
+    The distrust in seen skin is learnt from pictures only: the texture keeps such skin whatever the albedo does.
+    """
+    example = example_of(triplet_fit(0), albedo_of(0))
+    visibility = torch.ones(VIEWS, 1, SIDE, SIDE)
+    visibility[:, :, : SIDE // 2] = 0
+    given = hide(example, visibility, 0.7 * visibility)
+    network = tiny_network(FORM)
+    completion = network_completion("ftim", renderer(), template(), network, FORM)
+    weights = ONLY_PHOTOMETRIC if what == "photometric" else ONLY_TEXTURE
+    losses(batch_of(example, 1, given), completion, weights).total.backward()
+    gains = [True, True, True, what == "photometric"]
+    for layer, expected in ((network.to_free, [True] * 12), (network.to_gains, gains), (network.to_smooth, [True] * 6)):
+        assert layer is not None and layer.weight.grad is not None
+        assert layer.weight.grad.flatten(1).any(1).tolist() == expected
 
 
 def test_gradient_of_a_step_reaches_the_chosen_albedo_in_hidden_corners() -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ftim.completion.network import TextureNetwork
-from ftim.completion.settings import FULL, FtimSettings
+from ftim.completion.settings import FULL, Settings
 from ftim.losses import LossNetworks, LossWeights
 from ftim.render.image import ImageRenderer
 from ftim.render.rasterizer import default_rasterizer
@@ -44,7 +44,7 @@ class TinyConfig(TrainingConfig):
     """The preset's form made small, and losses that look through no network."""
 
     @property
-    def form(self) -> FtimSettings:
+    def form(self) -> Settings:
         return replace(super().form, size=SIDE, widths=WIDTHS)
 
     @property
@@ -73,7 +73,7 @@ def plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TrainingLog, "draw", lambda _: None)
 
 
-def tiny_network(settings: FtimSettings, seed: int = 0, learnt: float = 0.1) -> TextureNetwork:
+def tiny_network(settings: Settings, seed: int = 0, learnt: float = 0.1) -> TextureNetwork:
     """Of known random weights; those that begin at 0 have this standard deviation."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

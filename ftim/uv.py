@@ -11,7 +11,7 @@ from torch import Tensor
 from ftim.morphable.model import MorphableModel, Region
 from ftim.render.atlas import build_atlas
 from ftim.render.interpolate import interpolate
-from ftim.render.lookup import look_up, sample_texture
+from ftim.render.lookup import look_up
 from ftim.render.pose import PosedHead, pose_head
 from ftim.render.rasterizer import Fragments, Rasterizer
 from ftim.render.shading import shade
@@ -129,7 +129,9 @@ class UvRenderer:
         up. The map that gives the photograph back is a least-squares problem; these are Landweber steps of it.
         """
         uv = interpolate(fragments, self.model.uv[None], self.model.uv_triangles)
-        known = sample_texture(self.atlas.image(visibility), uv) * fragments.covered[:, None] > 0.99
+        # A cubic lookup beside what was not seen is wrong in either direction, so that 1.02 is as bad as 0.98.
+        whole = look_up(self.atlas.image(visibility), uv, fragments.covered)
+        known = ((whole - 1).abs() < 0.01) & fragments.covered[:, None]
         lost = torch.zeros_like(color)
         for _ in range(self.settings.refinements):
             drawn = look_up(self.atlas.image(color + lost), uv, fragments.covered)

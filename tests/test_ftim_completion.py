@@ -151,6 +151,26 @@ def test_ftim_cannot_change_the_detail_of_well_seen_skin(scale: int) -> None:
 
 @pytest.mark.parametrize("scale", SCALES)
 @torch.no_grad()
+def test_residual_is_the_last_three_channels_of_the_smooth_field(scale: int) -> None:
+    """The first three are of what is made up, and leave seen skin and the light alone."""
+    of, mask = fit(), views()["half"]
+    partial = photograph(person(), mask, of)
+    silent = ours(scale, learnt=0.0)
+    field = torch.tensor([0.2, -0.1, 0.3, 0.1, -0.2, 2.0])
+    assert silent.network.to_smooth is not None and silent.network.to_smooth.bias is not None
+    before = silent(partial, of)
+    silent.network.to_smooth.bias.copy_(field)
+    after = silent(partial, of)
+    factor = smooth_factor(field).view(2, 3, 1, 1)
+    assert torch.allclose(after.residual, factor[1:].expand_as(after.residual), atol=1e-5)
+    seen, unseen = deep(mask, round(2 * BLEND * SIZE)), charts() & (mask == 0)
+    assert torch.allclose(after.albedo[0, :, seen], (before.albedo / factor[1])[0, :, seen], atol=1e-5)
+    smooth = (after.albedo / before.albedo)[0, :, unseen].median(1).values
+    assert torch.allclose(smooth, factor[0, :, 0, 0], rtol=0.05)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@torch.no_grad()
 def test_albedo_gives_up_doubtful_skin_and_texture_keeps_it(scale: int) -> None:
     """Stripes on one cheek where confidence is a half: a network that distrusts takes them out of the albedo alone."""
     of, place = fit(), (0, slice(None), slice(72, 96), slice(20, 44))

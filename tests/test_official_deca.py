@@ -251,7 +251,7 @@ def test_as_a_method(deca: Deca, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     method = deca_official.build(Pipeline.build(texture_size=64))
     assert (method.name, method.source) == ("deca_official", "official")
     answer(deca, numbers())
-    rendering = method.reconstruct(grey_face(2), None, None)  # type: ignore[arg-type]
+    rendering = method.reconstruct(grey_face(2), None, None).albedo  # type: ignore[arg-type]
     assert rendering.overlay.shape == (2, 3, SIDE, SIDE) and float(rendering.mask.mean()) > 0.1
     monkeypatch.setenv("FTIM_OFFICIAL", str(folder))
     assert deca_official.missing() == []

@@ -226,7 +226,7 @@ def test_as_a_method(deng: Deng, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (method.name, method.source) == ("deng_official", "official")
     answer(deng, plain_code())
     face = with_deng_points(grey_face(2), MIDDLE, PIXELS)
-    rendering = method.reconstruct(face, None, None)  # type: ignore[arg-type]
+    rendering = method.reconstruct(face, None, None).albedo  # type: ignore[arg-type]
     assert rendering.overlay.shape == (2, 3, SIDE, SIDE) and float(rendering.mask.mean()) > 0.2
     monkeypatch.setenv("FTIM_OFFICIAL", str(folder))
     assert deng_official.missing() == []

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from ftim.assets import sha256_of
-from ftim.completion.ftim import FtimCompletion
+from ftim.completion import Completion
 from ftim.completion.network import TextureNetwork
 from ftim.errors import OutputError, TrainingError, TrainingStopped
 from ftim.losses import LossTerms
@@ -124,7 +124,7 @@ def test_the_papers_form_learns_from_nothing(tmp_path: Path) -> None:
     made = trainer_of(config)
 
     @torch.no_grad()
-    def loss(completion: FtimCompletion) -> float:
+    def loss(completion: Completion) -> float:
         unseen = [made.stage.sampler(step) for step in range(100, 105)]
         terms = [
             training_losses(

@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ftim.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from ftim.morphable.model import MorphableModel, Region
 from ftim.render.atlas import Atlas
+from ftim.uv import UvRenderer
 
 LOG_FLOOR = 0.02
 """Albedo is not taken to be darker than this when colours are compared by their logarithms."""
@@ -33,6 +35,27 @@ def region_groups(atlas: Tensor) -> Tensor:
     eyes = torch.isin(atlas, torch.tensor(EYE_REGIONS, device=atlas.device))
     mouth = torch.isin(atlas, torch.tensor(MOUTH_REGIONS, device=atlas.device))
     return torch.stack([(atlas >= 0) & ~eyes & ~mouth, eyes, mouth]).float()
+
+
+def bare_skin(uv_renderer: UvRenderer, fade: float = 1 / 32) -> Tensor:
+    """(1, T, T) in [0, 1]: 1 on the face, falling to 0 towards its end and where hair grows on most people.
+
+    By the region, and the place on the mean head in outer eye distances, 0 between the eyes. ``fade`` is a share of the
+    side.
+    """
+    model, atlas = uv_renderer.model, uv_renderer.atlas
+    regions = region_atlas(model, atlas)
+    skin = region_groups(regions)[:1]
+    face = (regions == int(Region.FACE)).to(skin)[None]
+    radius = round(fade * atlas.size)
+    share = box_blur(face[None], radius, 1)[0] / box_blur(skin[None], radius, 1)[0].clamp_min(1e-6)
+    corners = model.landmarks(model.template[None])[0, [RIGHT_EYE_OUTER, LEFT_EYE_OUTER]]
+    place = (model.template - corners.mean(0)) / (corners[1] - corners[0]).norm()
+    x, y, _ = atlas.image(atlas.spread(place[None]))[0].unbind(0)
+    crown = (y - 0.4) / 0.35
+    temples = torch.minimum((x.abs() - 0.45) / 0.25, (y + 0.05) / 0.25)
+    hair = smoothstep(torch.maximum(crown, temples))[None]
+    return skin * smoothstep(2 * share - 1) * (1 - hair)
 
 
 def smoothstep(value: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ftim.completion.bands import enlarge, finest_detail, shrink, shrink_seen, split_bands
 from ftim.completion.base import check_sizes, delight
-from ftim.completion.fill import region_atlas, region_groups
+from ftim.completion.fill import bare_skin, region_atlas, region_groups
 from ftim.completion.layers import AlbedoLayers, layers_one_by_one
 from ftim.completion.network import Decoded, TextureNetwork
 from ftim.completion.photographed import PhotographedTexture
@@ -82,6 +82,7 @@ class FtimCompletion:
         atlas = region_atlas(uv_renderer.model, uv_renderer.atlas)
         self._atlas = atlas[:: self.scale, :: self.scale].contiguous()
         self._groups = region_groups(self._atlas)
+        self._bare = bare_skin(uv_renderer)[:, :: self.scale, :: self.scale].contiguous()
         self._template = shrink(template[None], self.scale)[0]
         self._photographed = PhotographedTexture(uv_renderer)
 
@@ -90,16 +91,23 @@ class FtimCompletion:
         shading = self.uv_renderer.shading(fit).clamp_min(SHADING_FLOOR)
         lit = delight(partial.color, shading)
         layers, doubt, decoded = self._decode(lit, partial, shading, fit)
-        residual = enlarge(smooth_factor(decoded.smooth[:, 3:]), self.scale)
+        light = smooth_factor(decoded.smooth[:, 3:])
+        residual = enlarge(self._on_skin(light, torch.ones_like(light)), self.scale)
         seen = lit / residual
         fill = corrected(layers, doubt, decoded)
-        picture = enlarge(fill.picture, self.scale)
+        picture = enlarge(self._on_skin(fill.picture, layers.behind), self.scale)
         if self.scale > 1:
             detail = self._finest_of_layers(layers, seen, partial.visibility)
             picture = picture + enlarge(fill.finest, self.scale) * detail
         keep = enlarge(fill.keep, self.scale) * partial.visibility
         albedo = torch.lerp(picture.clamp_min(DARKEST), seen, keep)
         return self._photographed(partial, albedo, shading, residual)
+
+    def _on_skin(self, word: Tensor, otherwise: Tensor) -> Tensor:
+        """(B, 3, N, N): the network's word on the bare skin of the face. No loss looks at ears, neck and crown, few pixels
+        show teeth, and around the hairline it learns from what the skin mask lets through: necks and teeth would turn
+        green, and temples grey."""
+        return torch.lerp(otherwise, word, self._bare.to(word))
 
     def _decode(
         self, lit: Tensor, partial: PartialTexture, shading: Tensor, fit: Fit

@@ -39,7 +39,7 @@ class FtimSettings:
 
 @dataclass(frozen=True)
 class PaintingSettings:
-    """The network paints the whole texture. ``ValueError`` for switches that exclude each other."""
+    """The network paints the whole texture. ``ValueError`` for an unknown lighting or a wrong side."""
 
     size: int = 256
     """As ``FtimSettings.size``."""

@@ -188,4 +188,5 @@ def cleaned(evidence: np.ndarray, glasses: np.ndarray, head: HeadPixels, setting
     frame = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1], labels[~head.inside]])
     kept |= ~np.isin(labels, np.unique(frame))
     kept = grown(kept, -settings.erosion * unit) & ~glasses
-    return cv2.GaussianBlur(kept.astype(np.float32), (0, 0), max(settings.softness * unit, 0.5))
+    soft = cv2.GaussianBlur(kept.astype(np.float32), (0, 0), max(settings.softness * unit, 0.5))
+    return np.minimum(soft, 1)  # its weights sum to 1 up to rounding

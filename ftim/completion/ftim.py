@@ -104,9 +104,11 @@ class FtimCompletion:
         return self._photographed(partial, albedo, shading, residual)
 
     def _on_skin(self, word: Tensor, otherwise: Tensor) -> Tensor:
-        """(B, 3, N, N): the network's word on the bare skin of the face. No loss looks at ears, neck and crown, few pixels
-        show teeth, and around the hairline it learns from what the skin mask lets through: necks and teeth would turn
-        green, and temples grey."""
+        """(B, 3, N, N): the network's word on the bare skin of the face, and ``otherwise``.
+
+        No loss looks at ears, neck and crown, few pixels show teeth, and around the hairline the network learns from
+        what the skin mask lets through: necks and teeth would turn green, and temples grey.
+        """
         return torch.lerp(otherwise, word, self._bare.to(word))
 
     def _decode(

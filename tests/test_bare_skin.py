@@ -39,7 +39,7 @@ def at_landmark(number: int) -> float:
 
 
 def test_it_is_a_share_and_symmetric() -> None:
-    assert 0 <= float(share().min()) and float(share().max()) == 1
+    assert float(share().min()) >= 0 and float(share().max()) == 1
     torch.testing.assert_close(share(), share().flip(-1), atol=1e-3, rtol=0)
 
 

@@ -3,7 +3,7 @@
     photograph = albedo x shading x residual
 
 Shading is that of the fit's nine harmonics. The residual, a smooth field, is the network's only word on skin that was
-seen well: such skin keeps all its detail. docs/paper.md, S24 to S29, says why.
+seen well: such skin keeps all its detail. docs/paper.md, S24 to S30, says why.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def region_groups(atlas: Tensor) -> Tensor:
 
 
 def bare_skin(uv_renderer: UvRenderer, fade: float = 1 / 32) -> Tensor:
-    """(1, T, T) in [0, 1]: 1 on the face, falling to 0 towards its end and where hair grows on most people.
+    """(1, T, T) in [0, 1]: 1 on the face, falling to 0 beyond its end and where hair grows on most people.
 
     By the region, and the place on the mean head in outer eye distances, 0 between the eyes. ``fade`` is a share of the
     side.
@@ -52,10 +52,10 @@ def bare_skin(uv_renderer: UvRenderer, fade: float = 1 / 32) -> Tensor:
     corners = model.landmarks(model.template[None])[0, [RIGHT_EYE_OUTER, LEFT_EYE_OUTER]]
     place = (model.template - corners.mean(0)) / (corners[1] - corners[0]).norm()
     x, y, _ = atlas.image(atlas.spread(place[None]))[0].unbind(0)
-    crown = (y - 0.4) / 0.35
-    temples = torch.minimum((x.abs() - 0.45) / 0.25, (y + 0.05) / 0.25)
+    crown = (y - 0.55) / 0.3
+    temples = torch.minimum((x.abs() - 0.55) / 0.25, (y - 0.2) / 0.3)
     hair = smoothstep(torch.maximum(crown, temples))[None]
-    return skin * smoothstep(2 * share - 1) * (1 - hair)
+    return skin * torch.maximum(face, smoothstep(2 * share)) * (1 - hair)
 
 
 def smoothstep(value: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from ftim.render.rasterizer import default_rasterizer
 from ftim.uv import UvRenderer
 
 SIZE = 256
-NOSE_TIP, CHEEK, FOREHEAD_TOP, CHIN = 1, 50, 10, 152
+NOSE_TIP, CHEEK, TEMPLE, CHIN = 1, 50, 54, 152
 """Points of MediaPipe's face mesh."""
 
 
@@ -49,14 +49,16 @@ def test_the_face_is_the_networks(number: int) -> None:
 
 
 def test_the_hairline_is_not() -> None:
-    assert at_landmark(FOREHEAD_TOP) < 0.9
+    assert at_landmark(TEMPLE) < 0.5
 
 
 @pytest.mark.parametrize("region", [item for item in Region if item is not Region.FACE])
 def test_other_parts_are_not(region: Region) -> None:
-    atlas = region_atlas(renderer().model, renderer().atlas)
-    assert float(share()[atlas == int(region)].max()) < 0.55
-    assert float(share()[atlas == int(region)].mean()) < 0.1
+    """Beyond the end of the face it fades; eyes and mouth lie elsewhere in the map."""
+    of = share()[region_atlas(renderer().model, renderer().atlas) == int(region)]
+    assert float(of.mean()) < 0.25
+    if region not in (Region.EARS, Region.NECK, Region.SCALP):
+        assert float(of.max()) == 0
 
 
 def test_it_fades_without_a_step() -> None:

@@ -41,9 +41,10 @@ from ftim.render.rasterizer import default_rasterizer
 from ftim.render.shading import SHADING_FLOOR
 from ftim.skin import skin_mask
 from ftim.structures import Camera, Face, Fit
+from ftim.training.hair import without_hair
 from ftim.uv import UvRenderer
 from scripts.template.fill import Texels, complete, texels
-from scripts.template.skin_texels import CLOSED, lips_gap, without_hair, without_mouth
+from scripts.template.lips import CLOSED, lips_gap, without_mouth
 
 FIT_TENSORS = ("identity", "expression", "rotation", "translation", "light")
 """Fields of ``Fit`` that are kept on disk."""
@@ -177,7 +178,7 @@ def samples(
         for index in range(count):
             # All photographs of a person together count as one.
             weight = content["confidence"][index].float() / 255 / count
-            weight = without_hair(albedo[index], weight, atlas)
+            weight = without_hair(albedo[index], weight, atlas.regions, atlas.place)
             yield albedo[index], weight if gap[index] < CLOSED else without_mouth(weight, atlas)
 
 

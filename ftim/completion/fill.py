@@ -52,8 +52,8 @@ def bare_skin(uv_renderer: UvRenderer, fade: float = 1 / 32) -> Tensor:
     corners = model.landmarks(model.template[None])[0, [RIGHT_EYE_OUTER, LEFT_EYE_OUTER]]
     place = (model.template - corners.mean(0)) / (corners[1] - corners[0]).norm()
     x, y, _ = atlas.image(atlas.spread(place[None]))[0].unbind(0)
-    crown = (y - 0.55) / 0.3
-    temples = torch.minimum((x.abs() - 0.55) / 0.25, (y - 0.2) / 0.3)
+    crown = (y - 0.45) / 0.3
+    temples = torch.minimum((x.abs() - 0.5) / 0.2, y / 0.2)
     hair = smoothstep(torch.maximum(crown, temples))[None]
     return skin * torch.maximum(face, smoothstep(2 * share)) * (1 - hair)
 

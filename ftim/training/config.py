@@ -52,6 +52,8 @@ class TrainingConfig:
     """Eq. 3 only where the mirror image was not seen (docs/paper.md, S10)."""
     structure: float = 0.8
     """Share of structural dissimilarity in the photometric loss; 0 leaves the mean absolute difference alone (S8)."""
+    without_hair: bool = True
+    """What looks like hair around the face counts in no loss, or dark hairlines are learnt (docs/paper.md, S28)."""
     sources: tuple[Source, ...] = ("frll", "webmorph", "official")
     """Photographs; frll has triplets, folder has those of --triplets; official are portraits of the US Congress."""
     regressor: RegressorName = "landmarks"

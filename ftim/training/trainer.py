@@ -23,6 +23,7 @@ from ftim.losses import LossNetworks, LossTerms
 from ftim.render.image import ImageRenderer
 from ftim.training.checkpoint import Checkpoint
 from ftim.training.config import TrainingConfig
+from ftim.training.hair import HairFinder
 from ftim.training.initial import read_initial
 from ftim.training.log import TrainingLog, loss_values
 from ftim.training.preview import preview_sheet, write_sheet
@@ -72,6 +73,7 @@ class Trainer:
                 "another --output"
             )
         self.completion = self._completion(self.network)
+        self.hair = HairFinder(stage.uv_renderer) if config.without_hair else None
         self.log = TrainingLog(self.folder, self.done, config.tensorboard)
 
     def run(self) -> None:
@@ -140,6 +142,7 @@ class Trainer:
         terms = training_losses(
             batch, self.completion, stage.image_renderer, stage.template, config.losses, stage.networks,
             one_sided_symmetry=config.one_sided_symmetry, structure=config.structure, bfloat16=config.bfloat16,
+            hair=self.hair,
         )  # fmt: skip
         values = loss_values(terms)
         check_finite(values, "loss", self.done + 1, self.checkpoint_path)

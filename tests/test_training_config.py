@@ -32,6 +32,7 @@ OTHER: dict[str, Any] = {
     "perceptual_views": 3,
     "one_sided_symmetry": False,
     "structure": 0.1,
+    "without_hair": False,
     "sources": ("frll",),
     "bfloat16": False,
 }

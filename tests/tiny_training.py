@@ -59,6 +59,7 @@ def tiny_config(folder: Path, **changes: Any) -> TinyConfig:
         "warmup": 5,
         "ema": 0.9,
         "learning_rate": 2e-3,
+        "without_hair": False,  # the sphere has no hairline
         "bfloat16": False,
         "output": folder,
         "cache": folder / "cache",

@@ -30,8 +30,8 @@ def training_losses(
 
     Each view's albedo is drawn under each view's own pose, expression, camera and light, where the photograph shows
     skin. Losses in texture space compare each completion with all that is known of its view, also when it was given
-    less. What ``hair`` takes for hair counts in no loss, as if it had not been seen. With ``bfloat16`` the networks that
-    the losses look through compute in it; sums stay in float32.
+    less. What ``hair`` takes for hair counts in no loss, as if it had not been seen. With ``bfloat16`` the networks
+    that the losses look through compute in it; sums stay in float32.
     """
     example = batch.example
     texture = completion(batch.partial, example.fit)

@@ -242,7 +242,8 @@ def test_shipped_weights(name: str) -> None:
     assert path.stat().st_size <= LARGEST
     loaded = load_weights(path)
     assert loaded.settings.size == 256
-    assert loaded.settings == (IMAGE_TO_IMAGE if name == "image_to_image" else FULL)
+    # The weights of the ablation that ship learnt on earlier data, when it still divided by the light.
+    assert loaded.settings == (replace(IMAGE_TO_IMAGE, lighting="divide") if name == "image_to_image" else FULL)
     tensors, _ = contents(path)
     assert {value.dtype for value in tensors.values()} == {torch.float16}
 

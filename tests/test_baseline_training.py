@@ -17,6 +17,7 @@ from benchmark.baselines.build import BASELINES
 from benchmark.baselines.config import WARM_UP, BaselineConfig
 from benchmark.baselines.training import TERMS, BaselineTrainer
 from benchmark.baselines.weights import baseline_path, history, load_baseline, save_baseline, total_steps
+from benchmark.methods.base import note_of
 from ftim.assets import sha256_of
 from ftim.completion.weights import load_weights, weights_path
 from ftim.errors import ModelFileError, SettingsError, TrainingError
@@ -171,8 +172,10 @@ def test_shipped_weights_load_and_have_a_card(name: str) -> None:
     card = path.with_suffix(".md").read_text(encoding="utf-8")
     assert path.stat().st_size <= SHIPPED_LIMIT and sha256_of(path) in card
     assert "celeba" not in json.dumps(training).lower()
-    ours = load_weights(weights_path("ftim")).training
-    assert total_steps(training) >= ours["steps"] + ours.get("steps before", 0) >= 1200
+    if not note_of(name):  # those of earlier data had as many steps as ours of those days
+        ours = load_weights(weights_path("ftim")).training
+        assert total_steps(training) >= ours["steps"] + ours.get("steps before", 0)
+    assert total_steps(training) >= 3600
     assert all(word in card for word in ("never CelebA", "## Limits", "## Who may be harmed", training["commit"]))
 
 

@@ -18,6 +18,7 @@ from ftim.morphable import Region
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
 from ftim.reconstruction import Reconstruction
+from ftim.uv import INSIDE_MOUTH
 from scripts.evaluate_detail import detail_kept
 
 
@@ -54,8 +55,10 @@ def test_overlay_is_the_photo_outside_and_close_to_it_inside(result: Reconstruct
     assert psnr(result.rendering.overlay, result.face.image, seen).item() > 28
 
 
-def test_no_hole_inside_the_face(result: Reconstruction) -> None:
-    mask = (result.rendering.mask[0, 0] > 0).numpy().astype(np.uint8)
+def test_no_hole_inside_the_face(pipeline: Pipeline, result: Reconstruction) -> None:
+    """Skin alone, without hair and glasses, and an open mouth, which are the photograph's."""
+    drawn = pipeline.draw_texture(result.texture, result.fit, result.face, result.skin)
+    mask = (drawn.mask[0, 0] > 0).numpy().astype(np.uint8)
     outside = np.pad(1 - mask, 1, constant_values=1)
     labels = connected(outside)
     assert len(np.unique(labels[outside > 0])) == 1, "everything not drawn is connected to the border"
@@ -156,8 +159,15 @@ def test_hair_and_glasses_stay_uncovered_unless_the_whole_face_is_asked_for(
 
 
 def test_the_overlay_is_drawn_from_the_texture_that_is_given(pipeline: Pipeline, result: Reconstruction) -> None:
-    drawn = pipeline.draw_texture(result.texture, result.fit, result.face, result.skin)
+    cover = pipeline.skin_cover(result.fit, result.skin)
+    drawn = pipeline.draw_texture(result.texture, result.fit, result.face, cover)
     assert torch.equal(drawn.overlay, result.rendering.overlay)
+
+
+def test_an_open_mouth_is_left_to_the_photograph(pipeline: Pipeline, result: Reconstruction) -> None:
+    mouth = pipeline.image.shows(result.fit, INSIDE_MOUTH)
+    assert float((pipeline.skin_cover(result.fit, result.skin) * mouth).max()) == 0
+    assert torch.equal(pipeline.skin_cover(result.fit, torch.zeros_like(result.skin)), torch.zeros_like(result.skin))
 
 
 def test_a_completion_is_loaded_once(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """How far a result can be trusted: what the photograph showed, how well the head fits, and warnings in words.
 
-Thresholds were set on people of training alone, 70 official portraits, 84 photographs of FRLL and 20 of webmorph, so
-that ordinary photographs pass and those with a fringe, glasses or hard light do not.
+Thresholds were set on people of training alone, official portraits, photographs of FRLL and of webmorph, so that
+ordinary photographs pass and those with a fringe, glasses or hard light do not.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ DARKEST = 0.5
 """Of a training photograph ``brightest`` is 0.6 at least, and below this when its sRGB values are halved."""
 LARGEST_CONTRAST = 2.3
 """7 of the 70 official portraits are above, all lit from one side; none of the others."""
-LARGEST_UNEXPLAINED_LIGHT = 0.04
-"""Twice the largest of training (0.018), with the weights that ship: ``scripts/evaluate_quality.py`` prints it."""
+LARGEST_UNEXPLAINED_LIGHT = 0.12
+"""Twice the largest of training (0.058), with the weights that ship: ``scripts/evaluate_quality.py`` prints it."""
 LARGEST_COVERED_FOREHEAD = 0.4
 """Above are 7 of the training photographs, each with a fringe."""
 LARGEST_COVERED_EYES = 0.11

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ftim.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from ftim.morphable.model import MorphableModel, Region
 from ftim.render.atlas import Atlas
 from ftim.uv import UvRenderer
@@ -49,9 +48,7 @@ def bare_skin(uv_renderer: UvRenderer, fade: float = 1 / 32) -> Tensor:
     face = (regions == int(Region.FACE)).to(skin)[None]
     radius = round(fade * atlas.size)
     share = box_blur(face[None], radius, 1)[0] / box_blur(skin[None], radius, 1)[0].clamp_min(1e-6)
-    corners = model.landmarks(model.template[None])[0, [RIGHT_EYE_OUTER, LEFT_EYE_OUTER]]
-    place = (model.template - corners.mean(0)) / (corners[1] - corners[0]).norm()
-    x, y, _ = atlas.image(atlas.spread(place[None]))[0].unbind(0)
+    x, y, _ = atlas.image(atlas.spread(model.place[None]))[0].unbind(0)
     crown = (y - 0.45) / 0.3
     temples = torch.minimum((x.abs() - 0.5) / 0.2, y / 0.2)
     hair = smoothstep(torch.maximum(crown, temples))[None]

@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ftim.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from ftim.structures import Batched
 
 
@@ -80,6 +81,13 @@ class MorphableModel(Batched):
         """(B, V, 3) -> (B, 478, 3): MediaPipe's landmarks on the surface."""
         corners = vertices[:, self.triangles[self.landmark_triangles]]
         return (corners * self.landmark_barycentrics[:, :, None]).sum(2)
+
+    @property
+    def place(self) -> Tensor:
+        """(V, 3) where each vertex lies on the template: right, up and to the viewer from the middle between the outer
+        corners of the eyes, in units of their distance."""
+        corners = self.landmarks(self.template[None])[0, [RIGHT_EYE_OUTER, LEFT_EYE_OUTER]]
+        return (self.template - corners.mean(0)) / (corners[1] - corners[0]).norm()
 
     def normals(self, vertices: Tensor) -> Tensor:
         """(B, V, 3) -> (B, V, 3): unit vertex normals, each the area-weighted mean of its triangles."""

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from ftim.completion.base import delight
 from ftim.completion.fill import box_blur, region_atlas, smoothstep
-from ftim.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from ftim.morphable.model import Region
 from ftim.training.examples import Example
 from ftim.uv import UvRenderer
@@ -27,10 +26,8 @@ class HairFinder:
     def __init__(self, uv_renderer: UvRenderer) -> None:
         self.uv_renderer = uv_renderer
         model, atlas = uv_renderer.model, uv_renderer.atlas
-        corners = model.landmarks(model.template[None])[0, [RIGHT_EYE_OUTER, LEFT_EYE_OUTER]]
-        place = (model.template - corners.mean(0)) / (corners[1] - corners[0]).norm()
         self.regions = region_atlas(model, atlas)
-        self.place = atlas.image(atlas.spread(place[None]))[0]
+        self.place = atlas.image(atlas.spread(model.place[None]))[0]
 
     @torch.no_grad()
     def __call__(self, example: Example) -> Tensor:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ftim.completion.fill import box_blur, push_pull, region_atlas, smoothstep
-from ftim.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from ftim.morphable.model import MorphableModel, Region
 from ftim.morphable.template import MEAN_SKIN_ALBEDO
 from ftim.uv import UvRenderer
@@ -37,8 +36,7 @@ class Texels:
 
 def texels(model: MorphableModel, uv: UvRenderer) -> Texels:
     """The atlas of a model."""
-    corners = model.landmarks(model.template[None])[0, [RIGHT_EYE_OUTER, LEFT_EYE_OUTER]]
-    place = (model.template - corners.mean(0)) / (corners[1] - corners[0]).norm()
+    place = model.place
     label = torch.arange(len(place))
     while True:
         lowest = label[model.triangles].amin(1, keepdim=True).expand(-1, 3).flatten()

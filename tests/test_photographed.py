@@ -14,18 +14,18 @@ from torch import Tensor
 from ftim.build import network_completion
 from ftim.completion import Completion, MirrorCompletion, TeleaCompletion
 from ftim.completion.fill import region_atlas, region_groups
-from ftim.completion.photographed import BLEND, PhotographedTexture, folded_triangles
+from ftim.completion.photographed import BLEND, PhotographedTexture, folded_triangles, under_its_light
 from ftim.completion.settings import FULL
 from ftim.morphable.model import MorphableModel, Region
 from ftim.morphable.open_head import load_open_head
 from ftim.render.rasterizer import default_rasterizer
-from ftim.structures import PartialTexture
+from ftim.structures import Fit, PartialTexture, Texture
 from ftim.uv import UvRenderer
 from tests.test_completion import SIZE, fit, head, person, photograph, renderer, template, views
 from tests.tiny_training import WIDTHS, tiny_network
 
 METHODS = ("mirror", "telea", "ftim", "ftim at half the side")
-REACH = round(BLEND * SIZE)
+REACH = max(1, round(BLEND * SIZE))
 """Texels of the feather."""
 
 
@@ -89,16 +89,53 @@ def test_seen_skin_has_the_photographs_colours(name: str, view: str) -> None:
     assert float((texture - partial.color)[0, :, kept].abs().max()) < 1e-6
 
 
+def completed_of(name: str, texture: Texture, partial: PartialTexture, of: Fit) -> Tensor:
+    """(3, T, T) what lies under the photograph: albedo x shading x residual, for FTIM in the light around it."""
+    product = texture.albedo * renderer().shading(of) * texture.residual
+    if name.startswith("ftim"):
+        product = under_its_light(product, partial.color, photographed().share(partial), groups())
+    return product[0]
+
+
 @pytest.mark.parametrize("name", METHODS)
 @torch.no_grad()
 def test_unseen_skin_is_completed_under_the_same_light(name: str) -> None:
-    """Every texel is filled; what was not seen at all is albedo x shading x residual."""
+    """Every texel is filled; what was not seen at all is albedo under the light of the photograph."""
     of, mask = fit(), blotches()
-    texture = completion(name)(unsure(photograph(person(), mask, of)), of)
+    partial = unsure(photograph(person(), mask, of))
+    texture = completion(name)(partial, of)
     assert torch.isfinite(texture.texture).all() and float(texture.texture.min()) > 1e-4
-    product = texture.albedo * renderer().shading(of) * texture.residual
-    unseen = mask == 0
-    assert float((texture.texture - product)[0, :, unseen].abs().max()) < 1e-5
+    difference = texture.texture[0] - completed_of(name, texture, partial, of)
+    assert float(difference[:, mask == 0].abs().max()) < 1e-5
+
+
+@torch.no_grad()
+def test_a_light_that_no_fit_explains_goes_on_beyond_seen_skin() -> None:
+    """Half the face darker by one factor: all of it becomes so, and eyes and mouth, which were not seen, stay."""
+    share, lamp = photographed().share(photograph(person(), blotches(), fit())), torch.tensor([0.5, 0.6, 0.8])
+    skin = groups()[0] > 0
+    share = share * skin
+    photo = person()[None] * lamp[:, None, None]
+    lit = under_its_light(person()[None].clone(), photo, share, groups())
+    assert float((lit / photo - 1)[0, :, skin].abs().max()) < 1e-3
+    inside = groups()[1:].sum(0) > 0
+    assert torch.allclose(lit[0, :, inside], person()[:, inside])
+    nothing = under_its_light(person()[None].clone(), photo, torch.zeros_like(share), groups())
+    assert torch.allclose(nothing[0], person())
+
+
+@torch.no_grad()
+def test_no_step_is_left_where_seen_skin_ends() -> None:
+    """A cast shadow beside the end of what was seen: what was completed meets it, and far away is as bright as ever."""
+    mask = views()["half"]
+    share = photographed().share(photograph(person(), mask, fit()))
+    end = SIZE // 2
+    shadow = torch.ones(SIZE).index_fill(0, torch.arange(end - SIZE // 8, end), 0.6)
+    photo = person()[None] * shadow
+    lit = under_its_light(person()[None].clone(), photo, share, groups())[0]
+    ratio = (lit / person())[:, int(0.52 * SIZE)]
+    assert bool(((ratio[:, end] - 0.6).abs() < 0.12).all())
+    assert bool((ratio[:, end + SIZE // 4] > 0.75).all())
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -107,11 +144,11 @@ def test_between_them_colours_are_mixed(name: str) -> None:
     of, mask = fit(), blotches()
     partial = unsure(photograph(pored(), mask, of))
     texture = completion(name)(partial, of)
-    completed = texture.albedo * renderer().shading(of) * texture.residual
-    low, high = torch.minimum(completed, partial.color), torch.maximum(completed, partial.color)
+    completed = completed_of(name, texture, partial, of)
+    low, high = torch.minimum(completed, partial.color[0]), torch.maximum(completed, partial.color[0])
     seen = (mask > 0) & charts()
-    inside = (texture.texture >= low - 1e-6) & (texture.texture <= high + 1e-6)
-    assert bool(inside[0, :, seen].all())
+    inside = (texture.texture[0] >= low - 1e-6) & (texture.texture[0] <= high + 1e-6)
+    assert bool(inside[:, seen].all())
     rim = seen & ~within(mask, REACH)
     assert float((texture.texture - partial.color)[0, :, rim].abs().mean()) > 1e-3
 

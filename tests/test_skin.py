@@ -137,6 +137,21 @@ def test_hair_over_the_forehead_is_left_out(model, rasterizer) -> None:
     assert shown(mask, inner_face(scene) & ~hair) > 0.97
 
 
+@pytest.mark.parametrize("skin", [SKIN, (0.3, 0.19, 0.14)])
+def test_hair_that_is_nearly_as_bright_as_skin_is_left_out_beside_the_face(model, rasterizer, skin) -> None:
+    """Cropped hair at a temple, and the tip of a fringe: darker by a third than skin, and browner; no black."""
+    scene = Scene(model, rasterizer, skin=skin)
+    u, colour = scene.unit, tuple(np.array(skin) * (0.64, 0.62, 0.56))
+    between, top = scene.landmarks[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER]].mean(0), scene.landmarks[10]
+    scene.paint(top + u * np.array([[-1.2, -1.5], [1.2, -1.5], [1.2, -0.2], [-1.2, -0.2]]), colour)
+    tip = scene.paint(top + u * np.array([[-0.2, -0.25], [0.2, -0.25], [0.0, 0.2]]), colour)
+    temple = scene.paint(between + u * np.array([[0.65, -0.9], [1.1, -0.9], [1.1, 0.1], [0.74, 0.1]]), colour)
+    hair = tip | temple
+    mask = skin_mask(scene.face(), scene.fit, model, rasterizer)
+    assert shown(mask, hair & scene.head) < 0.15
+    assert shown(mask, inner_face(scene) & (cv2.dilate(hair.astype(np.uint8), np.ones((9, 9))) == 0)) > 0.97
+
+
 def test_glove_over_the_cheek_is_left_out(model, rasterizer) -> None:
     scene = Scene(model, rasterizer)
     u = scene.unit

@@ -84,7 +84,7 @@ class FtimCompletion:
         self._groups = region_groups(self._atlas)
         self._bare = bare_skin(uv_renderer)[:, :: self.scale, :: self.scale].contiguous()
         self._template = shrink(template[None], self.scale)[0]
-        self._photographed = PhotographedTexture(uv_renderer)
+        self._photographed = PhotographedTexture(uv_renderer, light_goes_on=True)
 
     def __call__(self, partial: PartialTexture, fit: Fit) -> Texture:
         check_sizes(partial, fit, self.template)

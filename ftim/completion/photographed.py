@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ftim.completion.fill import feather, region_atlas, region_groups
+from ftim.completion.fill import box_blur, feather, region_atlas, region_groups, smooth_ratio, smoothstep
 from ftim.morphable.model import MorphableModel, Region
 from ftim.regressors.rotation import axis_angle_to_matrix
 from ftim.render.rasterizer import Rasterizer
@@ -13,8 +13,16 @@ from ftim.render.shading import SHADING_FLOOR
 from ftim.structures import Camera, PartialTexture, Texture
 from ftim.uv import UvRenderer
 
-BLEND = 1 / 128
+BLEND = 1 / 256
 """Of the side: width over which seen skin gives way to what was completed."""
+FAR, NEAR = 1 / 64, 1 / 128
+"""Of the side: how fast the light that goes on beyond seen skin may vary, everywhere and right at its rim."""
+DARKEST = 0.02
+"""Colours are not taken to be darker than this when they are compared by their logarithms."""
+LARGEST_STEP = 0.7
+"""Of logarithms, at the rim: more is no light but another thing."""
+RIM = 2.2
+"""Times the seen share of what is near is 1 just inside the rim of what was seen."""
 YAWS, PITCHES = (-60, -30, 0, 30, 60), (-25, 0, 25)
 """Degrees: skin of the neutral head that none of these views shows is folded away, as inside the lips."""
 
@@ -22,8 +30,10 @@ YAWS, PITCHES = (-60, -30, 0, 30, 60), (-25, 0, 25)
 class PhotographedTexture:
     """The last step of every completion, so that all of them keep what was seen in the same way."""
 
-    def __init__(self, uv_renderer: UvRenderer) -> None:
-        self.blend = round(BLEND * uv_renderer.size)
+    def __init__(self, uv_renderer: UvRenderer, light_goes_on: bool = False) -> None:
+        """``light_goes_on``: what was completed takes the light of the seen skin beside it (``under_its_light``)."""
+        self.blend = max(1, round(BLEND * uv_renderer.size))
+        self.light_goes_on = light_goes_on
         self._groups = region_groups(region_atlas(uv_renderer.model, uv_renderer.atlas))
         folded = folded_triangles(uv_renderer.model, uv_renderer.rasterizer)
         atlas = uv_renderer.atlas
@@ -42,7 +52,10 @@ class PhotographedTexture:
         """
         residual = torch.ones_like(albedo) if residual is None else residual
         completed = albedo * shading.clamp_min(SHADING_FLOOR) * residual
-        return Texture(torch.lerp(completed, partial.color, self.share(partial)), albedo, residual)
+        share = self.share(partial)
+        if self.light_goes_on:
+            completed = under_its_light(completed, partial.color, share, self._groups.to(completed))
+        return Texture(torch.lerp(completed, partial.color, share), albedo, residual)
 
     @torch.no_grad()
     def share(self, partial: PartialTexture) -> Tensor:
@@ -55,6 +68,34 @@ class PhotographedTexture:
             feather(seen, groups * (1 - folded * (1 - seen[0])), self.blend) for seen in partial.visibility.split(1)
         ]
         return torch.cat(shares) * partial.visibility
+
+
+@torch.no_grad()
+def under_its_light(completed: Tensor, photographed: Tensor, share: Tensor, groups: Tensor) -> Tensor:
+    """What was completed, in the light of the seen skin around it, so that no step shows where one ends.
+
+    No nine harmonics and no smooth residual explain a photograph to its last bit; what is left over of seen skin goes
+    on beyond it: a factor that varies slowly over the whole face (``smooth_ratio``), and one that closes the step at
+    the rim of what was seen and ends within ``NEAR`` of it.
+
+    Args:
+        completed, photographed: (B, 3, T, T) colours.
+        share: (B, 1, T, T) in [0, 1]: how much of the photograph shows.
+        groups: (3, T, T) of ``region_groups``.
+
+    Returns:
+        (B, 3, T, T).
+    """
+    size = completed.shape[-1]
+    lit = completed * smooth_ratio(photographed, completed, share, groups, detail=max(1, round(FAR * size)))
+    skin = groups[:1].expand_as(share)
+    seen, radius = share * skin, max(1, round(NEAR * size))
+    step = photographed.clamp_min(DARKEST).log() - lit.clamp_min(DARKEST).log()
+    amount = box_blur(seen, radius)
+    near = box_blur(step.clamp(-LARGEST_STEP, LARGEST_STEP) * seen, radius) / amount.clamp_min(1e-4)
+    # At the rim about half of what is near was seen: there the step is closed.
+    reach = smoothstep(RIM * amount / box_blur(skin, radius).clamp_min(1e-4)) * skin
+    return lit * (near * reach).exp()
 
 
 def folded_triangles(model: MorphableModel, rasterizer: Rasterizer, side: int = 448) -> Tensor:

@@ -21,7 +21,11 @@ SkinMask = Callable[[Face, Fit, MorphableModel, Rasterizer], Tensor]
 """What ``skin_mask`` is, and what may take its place: (B, 1, S, S) in [0, 1]."""
 BELOW_NOSE = -0.5
 CHIN = -1.2
+LOBES = -0.25
 """Heights on the head in units of the outer eye distance, 0 at the eyes: see ``HeadPixels.place``."""
+HAIR_SPREADS, HAIR_DARKER, HAIR_HUE = 2.2, 0.28, 0.035
+"""Beside the face, what differs more than so many spreads of this person's skin, and by at least so much of log
+brightness or of a chromaticity, is hair."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ def mask_one(image: np.ndarray, valid: np.ndarray, head: HeadPixels, settings: S
     evidence = colour_evidence(deviation, head, expected, valid) + place_evidence(head)
     beard = beard_share(deviation, head)
     evidence = keep_face(evidence, deviation, head, features, beard)
+    evidence[hair_beside_face(deviation, head)] = -6
     evidence[~valid | ~grown(head.inside, 0.01 * head.unit)] = -6
     smooth = smoothed(image, evidence, settings)
     return cleaned(smooth, glasses_pixels(deviation, head), head, settings) * valid
@@ -162,6 +167,21 @@ def foreign(deviation: Deviations, head: HeadPixels, features: np.ndarray) -> np
     odd &= ~grown(features, 0.06 * head.unit)
     core = grown(odd, -0.06 * head.unit)
     return grown(core, 0.08 * head.unit) if core.any() else core
+
+
+def hair_beside_face(deviation: Deviations, head: HeadPixels) -> np.ndarray:
+    """(S, S) bool: above the brows and before the ears, what is darker than skin, or of another hue: hair's edge.
+
+    Tips of a fringe, cropped temples and sideburns are too fine, or too like skin, for the surroundings to tell. Below,
+    a beard belongs to the face. Skin that is lost here to a cast shadow is made up again; hair would be painted in.
+    """
+    x, y = np.abs(head.place[..., 0]), head.place[..., 1]
+    brows = (x < 0.72) & (y < 0.36)
+    around = ((y > 0.36) | ((x > 0.5) & (y > LOBES))) & ~brows & head.inside
+    value = cv2.GaussianBlur(deviation.value, (0, 0), max(0.012 * head.unit, 0.5))
+    darker = value[..., 0] < -np.maximum(HAIR_SPREADS * deviation.sigma[0], HAIR_DARKER)
+    other = (np.abs(value[..., 1:]) > np.maximum(HAIR_SPREADS * deviation.sigma[1:], HAIR_HUE)).any(-1)
+    return around & (darker | (other & (value[..., 0] < 0)))
 
 
 def smoothed(image: np.ndarray, evidence: np.ndarray, settings: SkinSettings) -> np.ndarray:

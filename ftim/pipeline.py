@@ -25,6 +25,7 @@ from ftim.completion.base import Completion
 from ftim.face import CROP_SIZE, FaceDetector, align, detect_face, recut
 from ftim.merge import merge_views
 from ftim.morphable import MorphableModel, load_open_head
+from ftim.morphable.model import INSIDE_MOUTH, OPENINGS, Region
 from ftim.morphable.template import load_template_albedo
 from ftim.photo import read_photo
 from ftim.reconstruction import Reconstruction
@@ -34,8 +35,8 @@ from ftim.render.rasterizer import Rasterizer, default_rasterizer
 from ftim.render.visibility import grow
 from ftim.skin import SkinMask, skin_mask
 from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture
-from ftim.tone import skin_tone, teeth_mask, with_tone
-from ftim.uv import INSIDE_MOUTH, UvRenderer
+from ftim.tone import part_mask, skin_tone, with_tone
+from ftim.uv import UvRenderer
 
 TEXTURE_SIZE = 512
 LARGEST_CROP = 1280
@@ -164,8 +165,8 @@ class Pipeline:
     @torch.no_grad()
     def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
         """The skin's tone in the albedo and no longer in the light, for files and other light (``ftim.tone``)."""
-        teeth = teeth_mask(self.uv.atlas, self.model.regions)
-        return with_tone(texture, fit, skin_tone(self.uv.shading(fit), partial), teeth)
+        teeth, openings = (part_mask(self.model, self.uv.atlas, part) for part in ((Region.TEETH,), OPENINGS))
+        return with_tone(texture, fit, skin_tone(self.uv.shading(fit), partial, openings), teeth, openings)
 
     def completion(self, name: str) -> Completion:
         """A completion by its name, one of ``ftim.build.COMPLETIONS``, loaded once. Raises ValueError for another."""

@@ -18,7 +18,7 @@ from ftim.facial_skin import FacialSkin
 from ftim.reconstruction import Reconstruction
 from ftim.regressors import landmark_error
 from ftim.render.pose import PosedHead, pose_head
-from ftim.render.shading import shade
+from ftim.render.shading import LUMA, shade
 from ftim.structures import Fit
 
 LARGEST_LANDMARK_ERROR = 0.025
@@ -46,8 +46,6 @@ FACING = 0.5
 """Cosine of the angle between the skin and the way to the camera; what is steeper is not asked about."""
 BROWS, NOSE, TEMPLES = 0.3, -0.35, 0.8
 """Between these heights, and as far to the sides, lies the skin around the eyes: ``FacialSkin.place``."""
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in brightness, on sRGB values (ITU-R BT.601)."""
 PLACES = 4
 
 Kind = Literal["fit", "turned", "small", "dark", "hard light", "covered"]

@@ -6,57 +6,62 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from ftim.morphable import Region
+from ftim.morphable import MorphableModel, Region
 from ftim.render.atlas import Atlas
+from ftim.render.shading import luminance
 from ftim.structures import Fit, PartialTexture, Texture
 
 BRIGHTEST = 0.65
 """Mean of the sRGB channels of teeth in the shade of the lips."""
 
 
-def skin_tone(shading: Tensor, partial: PartialTexture) -> Tensor:
+def skin_tone(shading: Tensor, partial: PartialTexture, openings: Tensor) -> Tensor:
     """The mean shading of the skin that was seen.
 
     Args:
         shading: (B, 3, T, T) of the fitted light, ``UvRenderer.shading``.
         partial: (B, ..., T, T) weighs the texels by its confidence.
+        openings: (1, 1, T, T) 1 on what is no skin, ``part_mask`` of ``OPENINGS``.
 
     Returns:
         (B, 3), positive; ones where nothing was seen.
     """
-    weight = partial.confidence
+    weight = partial.confidence * (1 - openings)
     total = weight.sum((-2, -1))
     mean = (shading * weight).sum((-2, -1)) / total.clamp(min=1e-6)
     return mean.where(total > 0, mean.new_ones(()))
 
 
-def with_tone(texture: Texture, fit: Fit, tone: Tensor, teeth: Tensor) -> tuple[Texture, Fit]:
-    """Move a factor of each colour channel from the light to the albedo; on skin their product stays.
+def with_tone(texture: Texture, fit: Fit, tone: Tensor, teeth: Tensor, openings: Tensor) -> tuple[Texture, Fit]:
+    """Move a factor of each colour channel from the light to the albedo; their product stays, except on teeth.
 
     The fit explains a photograph by the template's albedo under some light, so that a dark face would be a pale one in
     little light, and pale in any other light and program. Only the product is known. Here the light is taken to have a
     mean of one on the skin that was seen: the albedo then has the photograph's colours, with the exposure and white
     balance of its camera (docs/paper.md, S32).
 
-    Teeth are no darker for darker skin: they become darker only as far as they would be brighter than ``BRIGHTEST``.
+    Where shading is grey, so is the factor. Teeth are no darker for darker skin: they become darker only as far as they
+    would be brighter than ``BRIGHTEST``.
 
     Args:
         texture: of a batch B.
         fit: of the same heads.
         tone: (B, 3) positive, ``skin_tone``.
-        teeth: (1, 1, T, T) 1 on the teeth, ``teeth_mask``.
+        teeth: (1, 1, T, T) 1 on the teeth, ``part_mask``.
+        openings: (1, 1, T, T) 1 where shading is grey, teeth among them.
 
     Returns:
         Texture and fit with another albedo and light; ``texture.texture`` is what it was.
     """
     albedo, factor = texture.albedo, tone[:, :, None, None]
     brightness = albedo.mean(1, keepdim=True).clamp(min=1e-6)
-    least = factor.mean(1, keepdim=True).clamp(max=1)
-    factor = factor.lerp((BRIGHTEST / brightness).clamp(max=1).maximum(least), teeth)
+    grey = luminance(tone)[:, :, None, None]
+    factor = factor.lerp(grey, openings)
+    factor = factor.lerp((BRIGHTEST / brightness).clamp(max=1).maximum(grey.clamp(max=1)), teeth)
     return replace(texture, albedo=albedo * factor), replace(fit, light=fit.light / tone[:, None, :])
 
 
-def teeth_mask(atlas: Atlas, regions: Tensor) -> Tensor:
-    """(1, 1, T, T) 1 on the teeth; ``regions`` (F,) is each triangle's ``Region``."""
-    inside = regions[atlas.face] == int(Region.TEETH)
+def part_mask(model: MorphableModel, atlas: Atlas, regions: tuple[Region, ...]) -> Tensor:
+    """(1, 1, T, T) 1 on the texels of these regions."""
+    inside = model.part_of(regions)[atlas.face]
     return atlas.image(inside.to(atlas.weights.dtype)[None, :, None])

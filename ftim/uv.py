@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ftim.morphable.model import MorphableModel, Region
+from ftim.morphable.model import INSIDE_MOUTH, MorphableModel
 from ftim.render.atlas import build_atlas
 from ftim.render.interpolate import interpolate
 from ftim.render.lookup import look_up
@@ -17,10 +17,6 @@ from ftim.render.rasterizer import Fragments, Rasterizer
 from ftim.render.shading import shade
 from ftim.render.visibility import depth_planes, distance_to, in_sight, outlines
 from ftim.structures import Fit, PartialTexture
-
-INSIDE_MOUTH: tuple[Region, ...] = (Region.TEETH, Region.TONGUE, Region.MOUTH)
-OPENINGS: tuple[Region, ...] = (Region.EYES, *INSIDE_MOUTH)
-"""Parts seen through an opening of the face. However deep they lie, no background shines in at their rim."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +54,8 @@ class UvRenderer:
         self.size = size
         self.settings = settings or UvSettings()
         self.atlas = build_atlas(model, rasterizer, size)
-        self._opening = torch.isin(model.regions, model.regions.new_tensor([int(region) for region in OPENINGS]))
-        mouth = torch.isin(model.regions, model.regions.new_tensor([int(region) for region in INSIDE_MOUTH]))
-        self._mouth_texel = mouth[self.atlas.face][None, :, None]
+        self._grey = model.openings[self.atlas.face][None]
+        self._mouth_texel = model.part_of(INSIDE_MOUTH)[self.atlas.face][None, :, None]
 
     def __call__(self, image: Tensor, fit: Fit, skin: Tensor | None = None) -> PartialTexture:
         """Unwrap.
@@ -139,7 +134,10 @@ class UvRenderer:
         return lost
 
     def shading(self, fit: Fit) -> Tensor:
-        """(B, 3, T, T) what the fit's light multiplies each texel's albedo by; 1 where the map is empty."""
+        """(B, 3, T, T) what the fit's light multiplies each texel's albedo by; 1 where the map is empty.
+
+        It has colour on skin alone: see ``shade``.
+        """
         vertex_normals = pose_head(self.model, fit).normals
         one_by_one = [slice(index, index + 1) for index in range(len(fit))]
         parts = one_by_one if vertex_normals.device.type == "cpu" and len(fit) else [slice(None)]
@@ -155,7 +153,7 @@ class UvRenderer:
 
     def _shading(self, vertex_normals: Tensor, light: Tensor) -> Tensor:
         normals = F.normalize(self.atlas.spread(vertex_normals), dim=-1)
-        return self.atlas.image(shade(normals, light), empty=1.0)
+        return self.atlas.image(shade(normals, light, self._grey), empty=1.0)
 
     def _judge(
         self, head: PosedHead, points: Tensor, projected: Tensor, grid: Tensor, fragments: Fragments
@@ -178,7 +176,7 @@ class UvRenderer:
         erosion, outer = settings.outer_erosion * scale, settings.outer_fade * scale
         inner = settings.inner_fade * scale
         # Distances are measured from pixel to pixel; half a pixel more to the edge between them.
-        openings = self._opening[fragments.face.clamp(min=0)] & fragments.covered
+        openings = self.model.openings[fragments.face.clamp(min=0)] & fragments.covered
         from_outer = distance_to(outlines(planes, settings.outer_jump, openings), round(outer)) + 0.5
         from_inner = distance_to(outlines(planes, settings.inner_jump), round(inner) + 1) + 0.5
         distances = F.grid_sample(

@@ -17,6 +17,7 @@ from ftim.completion.photographed import PhotographedTexture
 from ftim.face import Detection, align
 from ftim.morphable import EXPRESSIONS, MorphableModel, Region
 from ftim.morphable.expressions import EXPRESSION_MIRROR
+from ftim.morphable.model import OPENINGS
 from ftim.morphable.open_head import load_open_head
 from ftim.photo import read_photo
 from ftim.render.atlas import build_atlas
@@ -295,6 +296,17 @@ def test_convention_shading_floor() -> None:
     light = torch.zeros(1, 9, 3)
     light[0, 0] = -10.0
     torch.testing.assert_close(shade(torch.tensor([[[0.0, 0.0, 1.0]]]), light), torch.full((1, 1, 3), 0.05))
+
+
+def test_convention_shading_is_grey_in_the_openings() -> None:
+    normals = torch.nn.functional.normalize(torch.randn(1, 5, 3), dim=-1)
+    light = torch.zeros(1, 9, 3)
+    light[:, 0], light[:, 1] = torch.tensor([3.0, 2.0, 1.0]), torch.tensor([0.1, 0.2, 0.3])
+    coloured, mixed = shade(normals, light), shade(normals, light, torch.tensor([[True, False, True, False, False]]))
+    expected = (coloured.log() @ torch.tensor([0.299, 0.587, 0.114])).exp()[..., None].expand(-1, -1, 3)
+    torch.testing.assert_close(mixed[:, [0, 2]], expected[:, [0, 2]])
+    assert torch.equal(mixed[:, [1, 3, 4]], coloured[:, [1, 3, 4]])
+    assert head().openings.tolist() == [region in OPENINGS for region in head().regions.tolist()]
 
 
 # Faces

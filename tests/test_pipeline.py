@@ -15,10 +15,10 @@ from ftim.data import load_portraits
 from ftim.errors import FaceIndexError, NoFaceError, PhotoError
 from ftim.metrics.image import psnr
 from ftim.morphable import Region
+from ftim.morphable.model import INSIDE_MOUTH
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
 from ftim.reconstruction import Reconstruction
-from ftim.uv import INSIDE_MOUTH
 from scripts.evaluate_detail import detail_kept
 
 

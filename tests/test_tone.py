@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from ftim.morphable import Region
+from ftim.morphable.model import OPENINGS
 from ftim.pipeline import Pipeline
+from ftim.render.shading import luminance
 from ftim.structures import Fit, PartialTexture, Texture
-from ftim.tone import BRIGHTEST, skin_tone, teeth_mask, with_tone
+from ftim.tone import BRIGHTEST, part_mask, skin_tone, with_tone
 from tests.small_school import fit_of
 from tests.small_school import pipeline as small_pipeline
 
-NO_TEETH = torch.zeros(1, 1, 4, 4)
+NOWHERE = torch.zeros(1, 1, 4, 4)
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +43,17 @@ def test_the_tone_is_the_mean_shading_of_what_was_seen() -> None:
     confidence[0, 0, 0, :2] = torch.tensor([1.0, 0.5])
     shading = torch.full((2, 3, 4, 4), 7.0)
     shading[0, :, 0, 0], shading[0, :, 0, 1] = torch.tensor([0.3, 0.6, 0.9]), torch.tensor([0.6, 0.6, 0.6])
-    tone = skin_tone(shading, partial_of(confidence))
+    confidence[0, 0, 3, 3] = 1  # teeth, say
+    openings = torch.zeros(1, 1, 4, 4)
+    openings[0, 0, 3, 3] = 1
+    tone = skin_tone(shading, partial_of(confidence), openings)
     torch.testing.assert_close(tone[0], torch.tensor([0.4, 0.6, 0.8]))
     assert tone[1].tolist() == [1, 1, 1], "nothing was seen"
 
 
 def test_albedo_times_light_stays(head_fit: Fit) -> None:
     texture, tone = texture_of(torch.rand(1, 3, 4, 4)), torch.tensor([[0.3, 0.5, 1.2]])
-    toned, fit = with_tone(texture, head_fit, tone, NO_TEETH)
+    toned, fit = with_tone(texture, head_fit, tone, NOWHERE, NOWHERE)
     before = texture.albedo[..., None, None] * head_fit.light.permute(0, 2, 1)[:, :, None, None, None]
     after = toned.albedo[..., None, None] * fit.light.permute(0, 2, 1)[:, :, None, None, None]
     torch.testing.assert_close(after, before)
@@ -60,13 +65,33 @@ def test_albedo_times_light_stays(head_fit: Fit) -> None:
 def test_teeth_darken_only_as_far_as_they_would_shine(head_fit: Fit, albedo: float, expected: float) -> None:
     teeth = torch.ones(1, 1, 4, 4)
     texture = texture_of(torch.full((1, 3, 4, 4), albedo))
-    toned, _ = with_tone(texture, head_fit, torch.full((1, 3), 0.3), teeth)
+    toned, _ = with_tone(texture, head_fit, torch.full((1, 3), 0.3), teeth, teeth)
     torch.testing.assert_close(toned.albedo, torch.full((1, 3, 4, 4), expected))
+
+
+def test_what_is_no_skin_gets_a_grey_tone_and_its_product_with_the_shading_stays(
+    pipeline: Pipeline, head_fit: Fit
+) -> None:
+    """Brown skin in coloured light: eyes keep the colours that the photograph's grey light left them."""
+    light = torch.zeros_like(head_fit.light)
+    light[:, 0], light[:, 3] = torch.tensor([2.0, 1.4, 1.0]), torch.tensor([0.3, 0.3, 0.0])
+    fit = replace(head_fit, light=light)
+    albedo = pipeline.template[None]
+    before = albedo * pipeline.uv.shading(fit)
+    seen = pipeline.uv.atlas.image(torch.ones(1, len(pipeline.uv.atlas.texel), 1))
+    toned, lit = pipeline.toned(Texture(before, albedo, torch.ones_like(albedo)), partial_of(seen), fit)
+    after = toned.albedo * pipeline.uv.shading(lit)
+    teeth, openings = (part_mask(pipeline.model, pipeline.uv.atlas, part) for part in ((Region.TEETH,), OPENINGS))
+    eyes = (openings > teeth)[0, 0]
+    torch.testing.assert_close(after[..., eyes], before[..., eyes])
+    tone = skin_tone(pipeline.uv.shading(fit), partial_of(seen), openings)
+    factor = (toned.albedo / albedo)[..., eyes]
+    torch.testing.assert_close(factor, luminance(tone)[..., None].expand_as(factor))
 
 
 def test_the_mask_of_teeth_is_theirs(pipeline: Pipeline) -> None:
     atlas, regions = pipeline.uv.atlas, pipeline.model.regions
-    mask = teeth_mask(atlas, regions)
+    mask = part_mask(pipeline.model, atlas, (Region.TEETH,))
     assert mask.sum() == (regions[atlas.face] == int(Region.TEETH)).sum() > 0
 
 

@@ -19,6 +19,7 @@ class DetailShading:
     def __init__(self, model: MorphableModel, atlas: Atlas) -> None:
         self.model = model
         self.atlas = atlas
+        self._grey = model.openings[atlas.face][None]
         corners = model.uv[model.uv_triangles].double()
         edges = corners[:, 1:] - corners[:, :1]
         area = torch.linalg.det(edges)
@@ -49,7 +50,7 @@ class DetailShading:
         slope_u, slope_v = (item.flatten(1)[:, atlas.texel, None] for item in (slope_u, slope_v))
         turned = slope_u * torch.linalg.cross(normals, along_v) + slope_v * torch.linalg.cross(along_u, normals)
         bumpy = F.normalize(across.norm(dim=-1, keepdim=True) * normals + handedness * turned, dim=-1)
-        return atlas.image(shade(bumpy, fit.light), empty=1.0)
+        return atlas.image(shade(bumpy, fit.light, self._grey), empty=1.0)
 
 
 def slopes(displacement: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,15 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ftim.morphable.model import MorphableModel, Region
+from ftim.morphable.model import INSIDE_MOUTH, MorphableModel, Region
 from ftim.render.atlas import Atlas
 from ftim.uv import UvRenderer
 
 LOG_FLOOR = 0.02
 """Albedo is not taken to be darker than this when colours are compared by their logarithms."""
-
-EYE_REGIONS = (Region.EYES,)
-MOUTH_REGIONS = (Region.TEETH, Region.TONGUE, Region.MOUTH)
 
 
 def region_atlas(model: MorphableModel, atlas: Atlas) -> Tensor:
@@ -31,8 +28,8 @@ def region_atlas(model: MorphableModel, atlas: Atlas) -> Tensor:
 
 def region_groups(atlas: Tensor) -> Tensor:
     """(T, T) regions -> (3, T, T) masks of skin, eyes and mouth interior: one complexion each. Gaps belong to none."""
-    eyes = torch.isin(atlas, torch.tensor(EYE_REGIONS, device=atlas.device))
-    mouth = torch.isin(atlas, torch.tensor(MOUTH_REGIONS, device=atlas.device))
+    eyes = atlas == int(Region.EYES)
+    mouth = torch.isin(atlas, torch.tensor(INSIDE_MOUTH, device=atlas.device))
     return torch.stack([(atlas >= 0) & ~eyes & ~mouth, eyes, mouth]).float()
 
 

@@ -28,6 +28,12 @@ class Region(IntEnum):
     """The inside of the mouth behind the lips."""
 
 
+INSIDE_MOUTH: tuple[Region, ...] = (Region.TEETH, Region.TONGUE, Region.MOUTH)
+OPENINGS: tuple[Region, ...] = (Region.EYES, *INSIDE_MOUTH)
+"""Parts seen through an opening of the face. However deep they lie, no background shines in at their rim; and none of
+them is skin, to which the light of a photograph is fitted."""
+
+
 @dataclass(frozen=True)
 class MorphableModel(Batched):
     """A parametric head in metres; x to the viewer's right of a face seen from the front, y up, z to the viewer.
@@ -98,6 +104,15 @@ class MorphableModel(Batched):
         table = weighted.permute(1, 0, 2).flatten(1)
         total = torch.nn.functional.embedding_bag(triangles, table, starts, mode="sum")
         return torch.nn.functional.normalize(total.unflatten(1, (len(vertices), 3)).permute(1, 0, 2), dim=-1)
+
+    def part_of(self, regions: tuple[Region, ...]) -> Tensor:
+        """(F,) bool: the triangles that belong to one of these regions."""
+        return torch.isin(self.regions, self.regions.new_tensor([int(region) for region in regions]))
+
+    @cached_property
+    def openings(self) -> Tensor:
+        """(F,) bool: the triangles of ``OPENINGS``, whose shading is grey."""
+        return self.part_of(OPENINGS)
 
     @cached_property
     def _around(self) -> tuple[Tensor, Tensor]:

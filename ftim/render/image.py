@@ -36,8 +36,7 @@ class ImageRenderer:
         """Parts of the head outside ``regions`` hide what is behind them and are not drawn."""
         self.model = model
         self.rasterizer = rasterizer
-        drawn = model.regions.new_tensor([int(region) for region in regions])
-        self._drawn = torch.isin(model.regions, drawn)
+        self._drawn = model.part_of(regions)
 
     def draws(self, face: Tensor) -> Tensor:
         """(...) triangles, all >= 0 -> (...) bool: whether they belong to what is drawn."""
@@ -48,8 +47,7 @@ class ImageRenderer:
         """(B, 1, H, W), 1 where the picture of the fit's camera shows one of these parts of the head."""
         positions = pose_head(self.model, fit).positions
         fragments = self.rasterizer(positions, self.model.triangles, fit.camera.height, fit.camera.width)
-        wanted = self.model.regions.new_tensor([int(region) for region in regions])
-        shown = torch.isin(self.model.regions, wanted)[fragments.face.clamp(min=0)] & fragments.covered
+        shown = self.model.part_of(regions)[fragments.face.clamp(min=0)] & fragments.covered
         return shown[:, None].to(positions.dtype)
 
     def __call__(
@@ -106,7 +104,8 @@ class ImageRenderer:
         color = look_up(texture, uv, fragments.covered)
         if lit:
             normals = F.normalize(interpolate(fragments, head.normals, triangles), dim=1)
-            color = color * shade(normals.permute(0, 2, 3, 1), fit.light).permute(0, 3, 1, 2)
+            grey = self.model.openings[fragments.face.clamp(min=0)] & fragments.covered
+            color = color * shade(normals.permute(0, 2, 3, 1), fit.light, grey).permute(0, 3, 1, 2)
         drawn = (self._drawn[fragments.face.clamp(min=0)] & fragments.covered)[:, None].to(color.dtype)
         # Regions end at triangles, in a zigzag: notches of a pixel or two are drawn too, where they show the head.
         closed = 1 - grow(1 - grow(drawn, NOTCH), NOTCH)

@@ -11,6 +11,18 @@ SH_MIRROR: tuple[int, ...] = (1, 1, 1, -1, -1, 1, 1, -1, 1)
 SHADING_FLOOR = 0.05
 """Shading is clamped here from below: a fitted light may dip under zero, and albedo = texture / shading must exist."""
 
+LUMA: tuple[float, float, float] = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in brightness, on sRGB values (ITU-R BT.601)."""
+
+
+def luminance(factor: Tensor) -> Tensor:
+    """(..., 3) positive factors of the channels -> (..., 1) the grey factor that is as bright.
+
+    The weighted geometric mean, so that the grey of a product is the product of the greys: a colour that is moved from
+    the light to the albedo (``ftim.tone``) is moved from grey shading too.
+    """
+    return (factor.log() * factor.new_tensor(LUMA)).sum(-1, keepdim=True).exp()
+
 
 def sh_basis(normals: Tensor) -> Tensor:
     """The nine real spherical harmonics up to degree 2.
@@ -39,12 +51,17 @@ def sh_basis(normals: Tensor) -> Tensor:
     return basis.movedim(0, -1)
 
 
-def shade(normals: Tensor, light: Tensor) -> Tensor:
+def shade(normals: Tensor, light: Tensor, grey: Tensor | None = None) -> Tensor:
     """The factor by which the light multiplies the sRGB albedo.
+
+    A light is fitted to skin, and part of its colour is the skin's own: a brown face is the template's under a brown
+    light. What is not skin (``MorphableModel.openings``) has that light's brightness alone; divided by its colour,
+    teeth would be blue.
 
     Args:
         normals: (B, ..., 3) unit vectors in camera space.
         light: (B, 9, 3) coefficients, ``Fit.light``.
+        grey: (B or 1, ...) bool, where the three channels get their ``luminance``; nowhere when None.
 
     Returns:
         (B, ..., 3), at least ``SHADING_FLOOR``.
@@ -55,4 +72,8 @@ def shade(normals: Tensor, light: Tensor) -> Tensor:
         )
     basis = sh_basis(normals)
     value = basis.flatten(1, -2) @ light
-    return value.view(normals.shape).clamp(min=SHADING_FLOOR)
+    value = value.view(normals.shape).clamp(min=SHADING_FLOOR)
+    if grey is None:
+        return value
+    where = grey.expand(normals.shape[:-1])
+    return value.index_put((where,), luminance(value[where]))

@@ -166,7 +166,7 @@ def test_half_precision_gives_float32_close_to_it() -> None:
 
 
 def test_inputs_of_each_form() -> None:
-    assert (FULL.network.inputs, FULL.network.gains, FULL.network.smooth) == (14, len(BAND_RADII) + 1, 6)
+    assert (FULL.network.inputs, FULL.network.gains, FULL.network.smooth) == (14, len(BAND_RADII), 6)
     assert (PAPER.network.inputs, PAPER.network.gains, PAPER.network.smooth) == (7, 0, 0)
     assert (IMAGE_TO_IMAGE.network.inputs, IMAGE_TO_IMAGE.network.parameters) == (4, False)
     assert PAPER.network.parameters and not PAPER.network.gated and FULL.network.gated

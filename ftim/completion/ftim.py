@@ -26,8 +26,9 @@ from ftim.uv import UvRenderer
 
 DARKEST = 0.02
 """Albedo: nothing that is made up is blacker."""
-GAIN_OFFSETS = (0.5, 1.0, 2.0)
-"""Before the sigmoid: the share of the prior's detail, finest band first, that an untrained network keeps."""
+GAIN_OFFSETS = (1.0, 2.0)
+"""Before the sigmoid: the share of the prior's detail, finer band first, that an untrained network keeps. The finest
+band has no gain: a network that may choose softens it, which pleases squared errors alone (docs/paper.md, S30)."""
 TRUST_OFFSET = -2.0
 """The same for the share by which uncertain seen skin is given up."""
 CORRECTION_RANGE = 0.5
@@ -48,8 +49,6 @@ class Fill:
     """(B, 3, N, N) albedo."""
     keep: Tensor
     """(B, 1, N, N) in [0, 1]: how much of the seen skin shows over it."""
-    finest: Tensor
-    """(B, 1, N, N) in [0, 1]: how much of the detail that only larger maps have is kept."""
 
 
 class FtimCompletion:
@@ -97,8 +96,7 @@ class FtimCompletion:
         fill = corrected(layers, doubt, decoded)
         picture = enlarge(self._on_skin(fill.picture, layers.behind), self.scale)
         if self.scale > 1:
-            detail = self._finest_of_layers(layers, seen, partial.visibility)
-            picture = picture + enlarge(fill.finest, self.scale) * detail
+            picture = picture + self._finest_of_layers(layers, seen, partial.visibility)
         keep = enlarge(fill.keep, self.scale) * partial.visibility
         albedo = torch.lerp(picture.clamp_min(DARKEST), seen, keep)
         return self._photographed(partial, albedo, shading, residual)
@@ -161,18 +159,18 @@ def doubts(weight: Tensor, mirrored_alpha: Tensor, cosine: Tensor) -> Tensor:
 def corrected(layers: AlbedoLayers, doubt: Tensor, decoded: Decoded) -> Fill:
     """What lies behind the seen skin as smooth field and bands of detail, with the network's word on each.
 
-        fill = smooth exp(c) + sum over bands of g_b band_b + r,  keep = alpha (1 - t d)
+        fill = smooth exp(c) + finest band + sum over the others of g_b band_b + r,  keep = alpha (1 - t d)
 
     c (smooth), gains g and distrust t in (0, 1), r (free) come from the network, alpha and d (``doubts``) from the
     camera: skin that was seen well stays, skin that was seen with doubt can be given up.
     """
-    bands, smooth = split_bands(layers.behind)
+    (finest, *bands), smooth = split_bands(layers.behind)
     offsets = decoded.gains.new_tensor([*GAIN_OFFSETS, TRUST_OFFSET])[:, None, None]
     *gains, distrust = torch.sigmoid(decoded.gains + offsets).split(1, dim=1)
-    picture = smooth * smooth_factor(decoded.smooth[:, :3]) + decoded.free
+    picture = smooth * smooth_factor(decoded.smooth[:, :3]) + finest + decoded.free
     for gain, band in zip(gains, bands, strict=True):
         picture = picture + gain * band
-    return Fill(picture.clamp_min(DARKEST), layers.alpha * (1 - distrust * doubt), gains[0])
+    return Fill(picture.clamp_min(DARKEST), layers.alpha * (1 - distrust * doubt))
 
 
 def smooth_factor(field: Tensor) -> Tensor:

@@ -33,8 +33,8 @@ class FtimSettings:
 
     @property
     def network(self) -> NetworkSettings:
-        """Of the network that this form needs."""
-        return NetworkSettings(14, len(BAND_RADII) + 1, 6, self.widths, gated=True, parameters=True)
+        """Of the network that this form needs: gains of all bands of detail but the finest, and one for distrust."""
+        return NetworkSettings(14, len(BAND_RADII), 6, self.widths, gated=True, parameters=True)
 
 
 @dataclass(frozen=True)

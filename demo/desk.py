@@ -23,6 +23,7 @@ from demo.studio import (
     shown,
     wireframe,
 )
+from ftim import TEXTURE_SIZES
 from ftim.errors import FtimError
 from ftim.pipeline import STAGES
 from ftim.quality import Quality, assess
@@ -31,6 +32,8 @@ from ftim.reconstruction import Reconstruction, to_uint8
 STEPS = (*STAGES, "writing the files")
 MAPS = 5
 DOWNLOADS = 5
+LONGEST_VALUE = 40
+"""Characters of a caller's wrong value that an error repeats."""
 TEXTURES = ("texture.png", "albedo.png", "partial.png", "visibility.png")
 MESH = ("head.obj", "head.mtl", "albedo.png")
 KEEP = gr.skip()
@@ -78,17 +81,23 @@ class Desk:
         return str(save_head(session.result, expression, session.next_file("head", "glb")))
 
     def serve(
-        self, photo: str | None, size: int, face: int, request: gr.Request
+        self, photo: str | None, size: object, face: object, request: gr.Request
     ) -> tuple[str, str, str, dict[str, Any]]:
-        """One call of the API. Raises ``gradio.Error`` with a sentence."""
+        """One call of the API, whose numbers may be any JSON values. Raises ``gradio.Error`` with a sentence."""
         session = self.sessions.get(str(request.session_hash))
         try:
             if photo is None:
                 raise gr.Error("There is no photograph in this call.", print_exception=False)
-            if size not in (256, 512, 1024):
-                raise gr.Error(f"texture_size is 256, 512 or 1024, not {size}.", print_exception=False)
+            side, index = whole_number(size), whole_number(face)
+            if side not in TEXTURE_SIZES:
+                allowed = "256, 512 or 1024"
+                raise gr.Error(f"texture_size is {allowed}, not {told(size)}.", print_exception=False)
+            if index is None or index < 0:
+                raise gr.Error(
+                    f"face is a whole number from 0, the largest face, not {told(face)}.", print_exception=False
+                )
             session.uploads.add(Path(photo))
-            result = self.studio.reconstruct(read_upload(photo), size, face, lambda stage: None)
+            result = self.studio.reconstruct(read_upload(photo), side, index, lambda stage: None)
         except FtimError as error:
             raise gr.Error(sentence(error), print_exception=False) from None
         folder = session.another_folder()
@@ -152,6 +161,19 @@ class Desk:
         path = session.next_file("view", "webp")
         Image.fromarray(self.studio.view(session.result, view)).save(path, quality=90)
         return str(path)
+
+
+def whole_number(value: object) -> int | None:
+    """Of a JSON value; None for any other."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        return None
+    return int(value)
+
+
+def told(value: object) -> str:
+    """A wrong value as a short text."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]} …"
 
 
 def sentence(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo.components import uploads_only
+from demo.components import as_sent, uploads_only
 from demo.desk import Desk
 from demo.presets import AS_PHOTOGRAPHED, PRESETS
 
@@ -192,8 +192,8 @@ def _api(desk: Desk) -> None:
     """``/reconstruct``, for ``gradio_client``: photograph, texture side, face in; overlay, GLB, zip, report out."""
     with gr.Column(visible=False):
         photo = uploads_only(gr.File(label="photo", file_types=["image"], type="filepath"))
-        size = gr.Number(512, label="texture_size", precision=0)
-        face = gr.Number(0, label="face", precision=0)
+        size = as_sent(gr.Number(512, label="texture_size", precision=0))
+        face = as_sent(gr.Number(0, label="face", precision=0))
         overlay = gr.File(label="overlay")
         head = gr.File(label="head")
         everything = gr.File(label="everything")

@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from ftim.photo_input import Photo
     from ftim.pipeline import Cover, Pipeline
     from ftim.reconstruction import Reconstruction
 
 __all__ = ["reconstruct"]
 __version__ = "0.1.0"
 
+TEXTURE_SIZES = (256, 512, 1024)
+
 
 def reconstruct(
-    photo: str | Path | np.ndarray | Sequence[str | Path | np.ndarray],
+    photo: Photo | Sequence[Photo],
     texture_size: int = 512,
     face: int = 0,
     completion: str = "ftim",
@@ -34,12 +34,12 @@ def reconstruct(
     """The head of one face: texture, albedo, overlay, mesh.
 
     Args:
-        photo: a file, or (H, W, 3) uint8 RGB; or one to three of them, of one person at one moment, whose first gives
-            pose and light while all give skin.
+        photo: a file, its bytes, a picture of Pillow, or (H, W, 3) uint8 RGB; or one to three of them, of one person at
+            one moment, whose first gives pose and light while all give skin.
         texture_size: side of the texture, 256, 512 or 1024.
         face: which face of the photograph, the largest being 0.
         completion: a name of ``ftim.build.COMPLETIONS``.
-        device: where PyTorch computes.
+        device: where PyTorch computes: cpu, cuda, or auto, which takes a GPU where there is one.
         cover: "skin" leaves hair, glasses and hands of the photograph as they are in the overlay; "full" draws the
             whole face.
 
@@ -47,12 +47,21 @@ def reconstruct(
     ``ftim.quality.assess`` says how far to trust a result.
 
     Raises:
-        PhotoError: no photograph. FaceError: no usable face. AssetError: a model file that cannot be had.
+        PhotoError: no photograph. FaceError: no usable face. SettingsError: an argument that makes no sense.
+        AssetError: a model file that cannot be had.
     """
-    import numpy as np
+    from collections.abc import Iterable
 
-    photos = [photo] if isinstance(photo, (str, Path, np.ndarray)) else list(photo)
-    return _pipeline(device, texture_size).reconstruct_together(photos, completion, [face] * len(photos), cover=cover)
+    from ftim.device import choose_device
+    from ftim.errors import SettingsError
+    from ftim.photo_input import SINGLE
+
+    several = isinstance(photo, Iterable) and not isinstance(photo, SINGLE)
+    photos: list[Photo] = list(photo) if several else [photo]  # type: ignore[arg-type, list-item]
+    if texture_size not in TEXTURE_SIZES:
+        raise SettingsError(f"texture_size is one of {', '.join(map(str, TEXTURE_SIZES))}, not {texture_size!r}")
+    pipeline = _pipeline(choose_device(device), texture_size)
+    return pipeline.reconstruct_together(photos, completion, [face] * len(photos), cover=cover)
 
 
 @functools.lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import numpy as np
 import pygltflib
@@ -20,7 +21,7 @@ from PIL import Image
 
 import demo.sessions
 from demo.app import Config, launch
-from demo.desk import findings
+from demo.desk import Desk, findings
 from demo.presets import PRESETS
 from demo.sessions import Sessions
 from demo.studio import FILES, VIEW_SIDE, Studio, View, read_upload, save_head, thumbnail
@@ -156,6 +157,52 @@ def test_the_api_gives_overlay_head_zip_and_report(address: tuple[str, FakeStudi
         with pytest.raises(AppError, match=message):
             client.predict(handle_file(sent), 256 if sent != overlay else 300, face, api_name="/reconstruct")
     assert len(sessions) >= 1
+
+
+@pytest.mark.parametrize(
+    ("size", "face", "message"),
+    [
+        (None, 0, "512 or 1024, not None"),
+        ("abc", 0, "512 or 1024, not 'abc'"),
+        (256.5, 0, "512 or 1024, not 256.5"),
+        ({}, 0, "512 or 1024, not {}"),
+        (256, None, "whole number from 0, the largest face, not None"),
+        (256, "x" * 999, "not 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx …"),
+        (256, 1.5, "not 1.5"),
+        (256, -1, "not -1"),
+        (256, True, "not True"),
+        (256, [], "not \\[\\]"),
+    ],
+)
+def test_a_wrong_number_is_answered_with_a_sentence(size: object, face: object, message: str, tmp_path: Path) -> None:
+    studio = FakeStudio()
+    desk = Desk(studio, Sessions(tmp_path))
+    photo = str(picture(tmp_path / "p.png", 90))
+    with pytest.raises(gr.Error, match=message):
+        desk.serve(photo, size, face, gr.Request(session_hash="a"))
+    assert not studio.asked
+
+
+def test_wrong_values_come_back_from_the_server_as_sentences(
+    address: tuple[str, FakeStudio, Sessions], tmp_path: Path
+) -> None:
+    """Where Gradio itself would refuse them, its answer would be nothing but "error": null."""
+    at, studio, _ = address
+    sent = [("files", ("p.png", picture(tmp_path / "p.png", 90).read_bytes(), "image/png"))]
+    photo = {"path": httpx.post(f"{at}gradio_api/upload", files=sent).json()[0], "meta": {"_type": "gradio.FileData"}}
+    call = f"{at}gradio_api/call/reconstruct"
+    for data, message in (
+        (f'[{json.dumps(photo)}, "abc", 0]', "texture_size is"),
+        (f"[{json.dumps(photo)}, 256, NaN]", "face is a whole number"),
+        (f"[{json.dumps(photo)}, 256, []]", "face is a whole number"),
+        ('["text", 256, 0]', "must be one uploaded file"),
+        ("[{}, 256, 0]", "must be one uploaded file"),
+        ("[null, 256, 0]", "There is no photograph"),
+    ):
+        event = httpx.post(call, content=f'{{"data": {data}}}', headers={"content-type": "application/json"}).json()
+        told = httpx.get(f"{call}/{event['event_id']}", timeout=20).text
+        assert "event: error" in told and message in told, data
+    assert not studio.asked
 
 
 def test_findings_are_sentences_with_the_warnings_first() -> None:

@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
+from ftim.device import choose_device
 from ftim.errors import FtimError
 
 T = TypeVar("T")
@@ -116,10 +117,9 @@ class Processes:
         """``auto``, ``cuda`` or another of PyTorch's names -> the device of this process, made current if a GPU.
 
         Without a number, each process on a machine gets a GPU of its own. Raises ``ProcessesError`` when there are too
-        few.
+        few, ``SettingsError`` for a device that is not there.
         """
-        if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = choose_device(name)
         if name != "cuda" or self.count == 1:
             return torch.device(name)
         if self.local_rank >= torch.cuda.device_count():

@@ -41,7 +41,7 @@ class Config:
     port: int = 7860
     """0 for any that is free."""
     device: str = "cpu"
-    """Where PyTorch computes."""
+    """Where PyTorch computes: cpu, cuda, or auto, which takes a GPU where there is one."""
     open: bool = False
     """Open the page in a browser."""
     examples: bool = True

@@ -232,10 +232,16 @@ class AssetStore:
 
 
 def cache_folder() -> Path:
-    """FTIM_CACHE, else ``ftim`` in XDG_CACHE_HOME, else ``~/.cache/ftim``."""
+    """FTIM_CACHE, else ``ftim`` in XDG_CACHE_HOME, else ``~/.cache/ftim``.
+
+    Raises ``AssetStorageError`` where neither is set and this user has no home.
+    """
     if chosen := os.environ.get("FTIM_CACHE"):
         return Path(chosen).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftim"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftim"
+    except RuntimeError as error:  # Python's, for a user whom the system does not know
+        raise AssetStorageError("this user has no home folder: set FTIM_CACHE to a folder for fetched files") from error
 
 
 def sha256_of(path: Path) -> str:

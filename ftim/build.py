@@ -20,6 +20,7 @@ from ftim.completion import (
 from ftim.completion.network import TextureNetwork
 from ftim.completion.settings import FtimSettings, Settings
 from ftim.completion.weights import SHIPPED, load_weights, weights_path
+from ftim.errors import SettingsError
 from ftim.morphable import MorphableModel
 from ftim.regressors.landmarks import LandmarkRegressor
 from ftim.render.rasterizer import Rasterizer
@@ -57,7 +58,8 @@ class Regressor(Protocol):
 def build_completion(name: str, uv_renderer: UvRenderer, template: Tensor) -> Completion:
     """A completion for the renderer's model; template is the (3, T, T) albedo at the renderer's side.
 
-    Raises ValueError for a name that is not in ``COMPLETIONS``, ``ModelFileError`` when shipped weights are damaged.
+    Raises ``SettingsError`` for a name that is not in ``COMPLETIONS``, ``ModelFileError`` when shipped weights are
+    damaged.
     """
     if name in SHIPPED:
         return load_completion(weights_path(name), uv_renderer, template, name)
@@ -67,7 +69,7 @@ def build_completion(name: str, uv_renderer: UvRenderer, template: Tensor) -> Co
         return MirrorCompletion(uv_renderer.model, uv_renderer, template)
     if name == "telea":
         return TeleaCompletion(uv_renderer.model, uv_renderer, template)
-    raise ValueError(f"there is no completion {name!r}; choose one of {', '.join(COMPLETIONS)}")
+    raise SettingsError(f"there is no completion {name!r}; choose one of {', '.join(COMPLETIONS)}")
 
 
 def load_completion(path: Path, uv_renderer: UvRenderer, template: Tensor, name: str = "ftim") -> Completion:
@@ -93,7 +95,7 @@ def network_completion(
 def build_skin_mask(name: SkinMaskName, device: str = "cpu") -> SkinMask:
     """A skin mask for faces on the device: ``embedded`` needs no file, ``bisenet`` weights for non-commercial use.
 
-    Raises ``AssetError`` when these are absent, which says how to fetch them, and ValueError for another name.
+    Raises ``AssetError`` when these are absent, which says how to fetch them, and ``SettingsError`` for another name.
     """
     if name == "embedded":
         return skin_mask
@@ -101,7 +103,7 @@ def build_skin_mask(name: SkinMaskName, device: str = "cpu") -> SkinMask:
         from ftim.skin.bisenet import bisenet_skin_mask, load_bisenet
 
         return partial(bisenet_skin_mask, load_bisenet(device=device))
-    raise ValueError(f"there is no skin mask {name!r}; choose embedded or bisenet")
+    raise SettingsError(f"there is no skin mask {name!r}; choose embedded or bisenet")
 
 
 def build_regressor(
@@ -109,7 +111,7 @@ def build_regressor(
 ) -> Regressor:
     """A regressor for the model: ``landmarks`` needs no file, ``deca`` DECA's weights and FLAME, both licensed.
 
-    Raises ``OfficialFileError`` when these are absent or wrong, and ValueError for another name.
+    Raises ``OfficialFileError`` when these are absent or wrong, and ``SettingsError`` for another name.
     """
     if name == "landmarks":
         return LandmarkRegressor(model, rasterizer, template_albedo)
@@ -117,4 +119,4 @@ def build_regressor(
         from ftim.official.deca_regressor import DecaRegressor
 
         return DecaRegressor.load(model, rasterizer, template_albedo)
-    raise ValueError(f"there is no regressor {name!r}; choose landmarks or deca")
+    raise SettingsError(f"there is no regressor {name!r}; choose landmarks or deca")

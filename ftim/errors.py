@@ -41,6 +41,10 @@ class AssetStorageError(AssetError):
     """The file cannot be written: full disk or no permission."""
 
 
+class KernelCacheError(FtimError):
+    """Compiled kernels cannot be kept anywhere; the message names the folders and the variable that chooses one."""
+
+
 class ModelFileError(FtimError):
     """A morphable model or weight file has the wrong version, names, or shapes."""
 

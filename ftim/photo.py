@@ -18,8 +18,8 @@ MAX_PIXELS = 80_000_000
 """Larger pictures are refused before they are decoded; 80 megapixels take 240 MB."""
 
 
-def read_photo(path: str | os.PathLike[str]) -> np.ndarray:
-    """A photograph as (H, W, 3) uint8 sRGB, upright.
+def read_photo(path: str | os.PathLike[str] | bytes) -> np.ndarray:
+    """A photograph, a file or the bytes of one, as (H, W, 3) uint8 sRGB, upright.
 
     EXIF rotation is applied; an embedded colour profile is converted to sRGB; transparency is laid over
     white; grey becomes three equal channels; 16-bit values are scaled to 8 bits; of an animation the first
@@ -28,12 +28,16 @@ def read_photo(path: str | os.PathLike[str]) -> np.ndarray:
     Raises ``PhotoError``, naming the file and the reason, for a file that is missing, truncated, not an
     image, of an unsupported pixel type, smaller than ``MIN_SIDE`` or larger than ``MAX_PIXELS``.
     """
-    path = Path(path)
+    source: Path | io.BytesIO
+    if isinstance(path, bytes):
+        source, path = io.BytesIO(path), Path("the photograph")
+    else:
+        source = path = Path(path)
     try:
         # Pillow's own warning about large pictures is replaced by the limit below.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
+            image = Image.open(source)
         with image:
             _check_size(image, path)
             image.load()

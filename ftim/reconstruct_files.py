@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from ftim import __version__
@@ -122,9 +121,9 @@ class Batch:
 
     @classmethod
     def build(cls, output: Path, settings: Settings, device: str = "auto", resume: bool = False) -> Batch:
-        """With the embedded models. ``device`` auto takes a GPU where there is one. Raises ``AssetError``."""
-        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        pipeline = Pipeline.build(chosen, texture_size=settings.texture_size)
+        """With the embedded models. ``device`` auto takes a GPU where there is one. Raises ``AssetError``, and
+        ``SettingsError`` for a device that is not there."""
+        pipeline = Pipeline.build(device, texture_size=settings.texture_size)
         return cls(output, settings, pipeline, Reporter.build(pipeline) if settings.scores else None, resume)
 
     def run(self, photos: list[tuple[Path, str]], quiet: bool = False) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ftim.errors import SettingsError
 from ftim.io import HeadMesh, head_mesh, save_glb, save_obj
 from ftim.morphable import EXPRESSIONS, MorphableModel
 from ftim.outputs import whole_file
@@ -21,6 +23,14 @@ from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture
 Format = Literal["png", "glb", "obj", "json"]
 FORMATS: tuple[Format, ...] = ("png", "glb", "obj", "json")
 """Pictures; the head with its expressions; the head for tools without them; the parameters."""
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Raise ``SettingsError`` unless each is one of ``FORMATS``."""
+    if isinstance(formats, str):
+        raise SettingsError(f"formats is a sequence such as ({formats!r},), not a text")
+    if unknown := [str(name) for name in formats if name not in FORMATS]:
+        raise SettingsError(f"there is no format {', '.join(unknown)}; there are {', '.join(FORMATS)}")
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,10 @@ class Reconstruction:
     texture: Texture
     rendering: Rendering
     model: MorphableModel
+    views: Face
+    """Of all photographs that it was made from, this one first, in crops of the fit's size: a batch of one to three."""
+    identity_distances: tuple[float, ...] = ()
+    """Of each further photograph's head, fitted by itself, from the first's (``ftim.identity``)."""
 
     @property
     def overlay(self) -> np.ndarray:
@@ -73,8 +87,10 @@ class Reconstruction:
         """Write overlay.png (full photo), texture.png, albedo.png, partial.png, visibility.png; head.glb; head.obj with
         head.mtl, whose texture is albedo.png; params.json.
 
-        Each goes to a temporary name first. Raises ``OutputError`` when the folder cannot be written.
+        Each goes to a temporary name first. Raises ``OutputError`` when the folder cannot be written, ``SettingsError``
+        before anything is written when a format is not one of ``FORMATS``.
         """
+        check_formats(formats)
         folder = Path(folder)
         albedo = to_uint8(self.texture.albedo)
         pictures = {}

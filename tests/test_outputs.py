@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ftim.errors import OutputError
+from ftim.errors import OutputError, SettingsError
 from ftim.outputs import whole_file
+from ftim.reconstruction import Reconstruction
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -44,3 +46,14 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OutputError, match="out"), whole_file(tmp_path / "out" / "a.png"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("formats", "message"),
+    [(("glb", "stl"), "no format stl; there are png, glb, obj, json"), ("glb", r"sequence such as \('glb',\)")],
+)
+def test_unknown_formats_are_named_before_anything_is_written(formats: Any, message: str, tmp_path: Path) -> None:
+    result = Reconstruction.__new__(Reconstruction)  # nothing of it is needed for that
+    with pytest.raises(SettingsError, match=message):
+        result.save(tmp_path / "out", formats)
+    assert not (tmp_path / "out").exists()

@@ -9,13 +9,17 @@ positions are exact: two triangles that share an edge therefore agree about it, 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import shutil
+import tempfile
 import threading
 
 import torch
-import warp as wp
 from torch import Tensor
 
+import warp as wp
+from ftim.errors import KernelCacheError
 from ftim.render.rasterizer import NEAR, Fragments, check_mesh, empty_fragments
 from ftim.system import native_stderr_hidden
 
@@ -151,11 +155,32 @@ def _load(device: str) -> None:
         level = wp.config.log_level
         wp.config.log_level = max(level, wp.LOG_ERROR)
         try:
-            with contextlib.nullcontext() if torch.cuda.is_available() else native_stderr_hidden():
-                wp.init()
-            wp.load_module(device=device)
+            try:
+                _compile(device)
+            except OSError:  # a home or cache that is missing, read-only or full
+                _use_cache_of_this_process()
+                _compile(device)
         finally:
             wp.config.log_level = level
+
+
+def _compile(device: str) -> None:
+    with contextlib.nullcontext() if torch.cuda.is_available() else native_stderr_hidden():
+        wp.init()
+    wp.load_module(device=device)
+
+
+def _use_cache_of_this_process() -> None:
+    """Compiled kernels go into a temporary folder, which is removed when Python ends. Raises ``KernelCacheError``."""
+    try:
+        folder = tempfile.mkdtemp(prefix="ftim-warp-")
+    except OSError as error:
+        raise KernelCacheError(
+            f"the compiled kernels of NVIDIA Warp cannot be kept, neither in its cache nor in {tempfile.gettempdir()}: "
+            f"{error.strerror or error}. Make room, or set WARP_CACHE_PATH to a folder that can be written"
+        ) from error
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    wp.config.kernel_cache_dir = folder
 
 
 class WarpRasterizer:

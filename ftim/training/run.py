@@ -7,9 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import torch
-
 from ftim import __version__
+from ftim.device import choose_device
 from ftim.errors import DatasetError
 from ftim.losses import load_loss_networks
 from ftim.outputs import whole_file
@@ -41,7 +40,7 @@ def train(config: TrainingConfig, quiet: bool = False) -> Trainer:
 
     Raises ``DatasetError``, ``AssetError``, ``CacheEntryError``, ``TrainingError``, ``OutputError``.
     """
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
+    device = choose_device(config.device)
     data = load_training_data(config.sources, config.data, config.triplets)
     # Crops are cut and fitted on the CPU, so that a cache is the same wherever it was made.
     pipeline = Pipeline.build(texture_size=config.form.size, regressor=config.regressor)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -22,12 +22,15 @@ from ftim.build import (
     build_skin_mask,
 )
 from ftim.completion.base import Completion
+from ftim.device import choose_device
+from ftim.errors import FaceError, PhotoError, SettingsError
 from ftim.face import CROP_SIZE, FaceDetector, align, detect_face, recut
+from ftim.identity import identity_distances
 from ftim.merge import merge_views
 from ftim.morphable import MorphableModel, load_open_head
 from ftim.morphable.model import INSIDE_MOUTH, OPENINGS, Region
 from ftim.morphable.template import load_template_albedo
-from ftim.photo import read_photo
+from ftim.photo_input import Photo, name_of, to_pixels
 from ftim.reconstruction import Reconstruction
 from ftim.regressors.landmarks import LandmarkRegressor
 from ftim.render.image import ImageRenderer
@@ -97,8 +100,10 @@ class Pipeline:
 
         ``skin="bisenet"`` finds skin with a network instead. Its weights are for non-commercial use; raises
         ``AssetError`` when you have not fetched them. ``regressor="deca"`` fits by DECA on FLAME, whose files are
-        licensed to you (docs/official.md); raises ``OfficialFileError`` when they are missing or wrong.
+        licensed to you (docs/official.md); raises ``OfficialFileError`` when they are missing or wrong, and
+        ``SettingsError`` for a device that is not there (``choose_device``).
         """
+        device = choose_device(device)
         model, template = load_open_head().to(device), load_template_albedo(texture_size).to(device)
         rasterizer = default_rasterizer()
         return cls(
@@ -169,7 +174,8 @@ class Pipeline:
         return with_tone(texture, fit, skin_tone(self.uv.shading(fit), partial, openings), teeth, openings)
 
     def completion(self, name: str) -> Completion:
-        """A completion by its name, one of ``ftim.build.COMPLETIONS``, loaded once. Raises ValueError for another."""
+        """A completion by its name, one of ``ftim.build.COMPLETIONS``, loaded once. Raises ``SettingsError`` for
+        another."""
         if name not in self._completions:
             self._completions[name] = build_completion(name, self.uv, self.template)
         return self._completions[name]
@@ -188,12 +194,12 @@ class Pipeline:
 
     def reconstruct(
         self,
-        photo: str | Path | np.ndarray,
+        photo: Photo,
         completion: str = DEFAULT_COMPLETION,
         index: int = 0,
         cover: Cover = "skin",
     ) -> Reconstruction:
-        """One photograph (a file, or (H, W, 3) uint8 RGB) through the whole path, at its own resolution.
+        """One photograph (see ``ftim.photo_input.Photo``) through the whole path, at its own resolution.
 
         Raises ``PhotoError`` for a file that is no photograph, ``FaceError`` for one without a usable face.
         """
@@ -202,7 +208,7 @@ class Pipeline:
     @torch.no_grad()
     def reconstruct_together(
         self,
-        photos: Sequence[str | Path | np.ndarray],
+        photos: Sequence[Photo],
         completion: str = DEFAULT_COMPLETION,
         indices: Sequence[int] | None = None,
         tell: Tell = lambda stage: None,
@@ -217,18 +223,26 @@ class Pipeline:
         skin alone leaves hair, glasses and hands of the photograph where they are.
 
         Raises:
-            ValueError: no photograph, or more than ``MOST_VIEWS``.
-            PhotoError: a file that is no photograph. FaceError: one without a usable face.
+            SettingsError: no photograph, more than ``MOST_VIEWS``, or a ``completion`` or ``cover`` that there is not.
+            PhotoError: a file that is no photograph. FaceError: one without a usable face. Of several photographs the
+                error says which.
         """
         if not 1 <= len(photos) <= MOST_VIEWS:
-            raise ValueError(f"1 to {MOST_VIEWS} photographs of one person, got {len(photos)}")
+            raise SettingsError(f"1 to {MOST_VIEWS} photographs of one person, got {len(photos)}")
+        if cover not in get_args(Cover):
+            raise SettingsError(f"cover is {' or '.join(get_args(Cover))}, not {cover!r}")
+        complete = self.completion(completion)
         finding, fitting, lifting, completing, drawing = STAGES
         tell(finding)
-        pixels = [photo if isinstance(photo, np.ndarray) else read_photo(photo) for photo in photos]
-        faces = [self.face(image, index) for image, index in zip(pixels, indices or [0] * len(pixels), strict=True)]
+        pixels, faces = [], []
+        for place, (photo, index) in enumerate(zip(photos, indices or [0] * len(photos), strict=True)):
+            with _photo_named(photo, place, len(photos)):
+                pixels.append(to_pixels(photo))
+                faces.append(self.face(pixels[-1], index))
         tell(fitting)
         together = Face.concatenate(faces)
         fit, skin = self.fit(together) if len(faces) == 1 else self.fit_together(together)
+        apart = identity_distances(self.model, self.regressor(together).identity) if len(faces) > 1 else ()
         tell(lifting)
         views = [self.sharpened(pixels[i], faces[i], fit[i], skin[i : i + 1]) for i in range(len(faces))]
         partials = [self.partial(*view) for view in views]
@@ -236,12 +250,27 @@ class Pipeline:
         if len(views) > 1:
             partial = merge_views(PartialTexture.concatenate(partials), self.uv.shading(fit), 0)
         tell(completing)
-        texture = self.completion(completion)(partial, fit_of_first)
+        texture = complete(partial, fit_of_first)
         tell(drawing)
         covered = self.skin_cover(fit_of_first, skin_of_first) if cover == "skin" else None
         rendering = self.draw_texture(texture, fit_of_first, face, covered)
         texture, own_fit = self.toned(texture, partials[0], fit_of_first)
-        return Reconstruction(pixels[0], face, own_fit, skin_of_first, partial, texture, rendering, self.model)
+        return Reconstruction(
+            pixels[0], face, own_fit, skin_of_first, partial, texture, rendering, self.model, together, apart
+        )
+
+
+@contextmanager
+def _photo_named(photo: Photo, place: int, count: int) -> Iterator[None]:
+    """Makes an error of one photograph of several say which it was."""
+    try:
+        yield
+    except (PhotoError, FaceError) as error:
+        if count == 1:
+            raise
+        name = name_of(photo)
+        which = f" ({name})" if name and name not in str(error) else ""
+        raise type(error)(f"photograph {place + 1} of {count}{which}: {error}") from error
 
 
 def _inside(face: Face, cover: Tensor | None) -> Tensor:

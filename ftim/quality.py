@@ -9,17 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
 from ftim.facial_skin import FacialSkin
+from ftim.metrics.facenet import facenet_cosine
 from ftim.reconstruction import Reconstruction
 from ftim.regressors import landmark_error
 from ftim.render.pose import PosedHead, pose_head
 from ftim.render.shading import LUMA, shade
-from ftim.structures import Fit
+from ftim.structures import Face, Fit
+
+if TYPE_CHECKING:
+    from facenet_pytorch import InceptionResnetV1
 
 LARGEST_LANDMARK_ERROR = 0.025
 """Twice the largest of training (0.012)."""
@@ -47,8 +51,13 @@ FACING = 0.5
 BROWS, NOSE, TEMPLES = 0.3, -0.35, 0.8
 """Between these heights, and as far to the sides, lies the skin around the eyes: ``FacialSkin.place``."""
 PLACES = 4
+LARGEST_IDENTITY_DISTANCE = 9.0
+"""Between views of training people left out of the metric: 2.6 % of one person's are above, 66 % of two people's
+(``scripts/bake_identity_metric.py``)."""
+LEAST_FACENET_COSINE = 0.6
+"""Between views of training people: none of one person's are below, 99.9 % of two people's."""
 
-Kind = Literal["fit", "turned", "small", "dark", "hard light", "covered"]
+Kind = Literal["fit", "turned", "small", "dark", "hard light", "covered", "person"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,10 @@ class Quality:
     """Share of the skin towards the camera that hair, glasses, a hand or a mask hides: above the brows, around the
     eyes, and below."""
     warnings: tuple[QualityWarning, ...]
+    identity_distances: tuple[float, ...] = ()
+    """Of each further photograph's head from the first's (``ftim.identity``); none with one photograph."""
+    facenet_cosines: tuple[float, ...] = ()
+    """Of each further photograph's face and the first's, when FaceNet was given; it is then asked and not the heads."""
 
     def sentences(self) -> list[str]:
         """What was measured, for people; warnings are apart."""
@@ -100,8 +113,12 @@ class Quality:
 
 
 @torch.no_grad()
-def assess(result: Reconstruction) -> Quality:
-    """The numbers of a result, and warnings where they pass a threshold."""
+def assess(result: Reconstruction, facenet: InceptionResnetV1 | None = None) -> Quality:
+    """The numbers of a result, and warnings where they pass a threshold.
+
+    ``facenet`` (``ftim.metrics.load_facenet``) tells whether several photographs show one person much better than their
+    fitted heads do.
+    """
     skin, head, face = FacialSkin.of(result.model), pose_head(result.model, result.fit), result.face
     box = face.landmarks[0].amax(0) - face.landmarks[0].amin(0)
     numbers: dict[str, float | None] = {
@@ -115,7 +132,12 @@ def assess(result: Reconstruction) -> Quality:
     }
     numbers |= covered(result, skin, head)
     rounded = {name: None if value is None else round(value, PLACES) for name, value in numbers.items()}
-    quality = Quality(**rounded, warnings=())  # type: ignore[arg-type]
+    quality = Quality(
+        **rounded,  # type: ignore[arg-type]
+        warnings=(),
+        identity_distances=tuple(round(distance, PLACES) for distance in result.identity_distances),
+        facenet_cosines=() if facenet is None else facenet_cosines(result.views, facenet),
+    )
     return replace(quality, warnings=tuple(find_warnings(quality)))
 
 
@@ -139,6 +161,10 @@ def find_warnings(quality: Quality) -> Iterator[QualityWarning]:
         )
     elif quality.unexplained_light is not None and quality.unexplained_light > LARGEST_UNEXPLAINED_LIGHT:
         yield QualityWarning("hard light", "Gloss or cast shadows are strong: some of them may remain in the albedo.")
+    if strangers := other_people(quality):
+        which = "Photograph " + " and ".join(map(str, strangers))
+        seem = "seems to show another person" if len(strangers) == 1 else "seem to show another person"
+        yield QualityWarning("person", f"{which} {seem} than photograph 1: their skin is mixed in this texture.")
     parts = [
         (f"{share:.0%} of the {where}", what)
         for share, most, where, what in (
@@ -152,6 +178,23 @@ def find_warnings(quality: Quality) -> Iterator[QualityWarning]:
         what = parts[0][1] if len(parts) == 1 else "hair, glasses, a hand or a mask cover"
         where = " and ".join(part for part, _ in parts)
         yield QualityWarning("covered", f"It seems that {what} {where}; what is behind is completed.")
+
+
+def other_people(quality: Quality) -> list[int]:
+    """Numbers, from 2, of the photographs that seem to show another person than the first."""
+    if quality.facenet_cosines:
+        return [number for number, value in enumerate(quality.facenet_cosines, 2) if value < LEAST_FACENET_COSINE]
+    distances = enumerate(quality.identity_distances, 2)
+    return [number for number, value in distances if value > LARGEST_IDENTITY_DISTANCE]
+
+
+def facenet_cosines(views: Face, facenet: InceptionResnetV1) -> tuple[float, ...]:
+    """``Quality.facenet_cosines``."""
+    others = views.image[1:]
+    if not len(others):
+        return ()
+    cosines = facenet_cosine(facenet, others, views.image[:1].expand_as(others))
+    return tuple(round(value, PLACES) for value in cosines.tolist())
 
 
 def turn(fit: Fit) -> float:

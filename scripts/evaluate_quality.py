@@ -68,7 +68,7 @@ def main(config: Config) -> None:
     }
     print(f"{'':18} " + " ".join(f"{share:8.0%}" for share in SHARES))
     for field in fields(Quality):
-        if field.name != "warnings":
+        if field.name not in ("warnings", "identity_distances", "facenet_cosines"):
             print_number(field.name, qualities)
     warned = {photo: quality.warnings for photo, quality in qualities.items() if quality.warnings}
     print(f"{len(warned)} of {len(qualities)} photographs have a warning:")

@@ -116,6 +116,12 @@ def test_small_and_dark_photographs_are_warned_of(pipeline: Pipeline, result: Re
     assert [warning.kind for warning in assess(pipeline.reconstruct(dark, "mean")).warnings] == ["dark"]
 
 
+def test_face_pixels_are_the_faces_own_side_in_the_photograph(pipeline: Pipeline, result: Reconstruction) -> None:
+    """Not the crop's, which is half as large again, and whatever the crop was resampled to."""
+    (detection,) = pipeline.detector.detect(result.photo)
+    assert assess(result).face_pixels == pytest.approx(detection.side, rel=1e-4)
+
+
 def test_dark_skin_is_no_dark_photograph(result: Reconstruction) -> None:
     """Eyes and teeth say how bright a photograph is, whatever the skin: half a percent of the crop is enough."""
     side = result.face.image.shape[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,6 +59,7 @@ def reconstruct(
     scores: bool = False,
     device: str = "auto",
     resume: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Reconstruct the heads of photographs: a folder each, with overlay, textures, meshes, parameters and a report.
 
@@ -75,23 +77,31 @@ def reconstruct(
         scores: Compare each result with its photograph, by networks of 150 MB that are fetched once.
         device: auto takes a GPU where there is one.
         resume: Leave photographs alone that were finished with the same settings, code and weights.
+        overwrite: Replace also files of an earlier result that were changed since.
     """
     from ftim.build import COMPLETIONS
-    from ftim.reconstruct_files import Batch, Settings, find_photos
+    from ftim.photo_search import find_photos
+    from ftim.reconstruct_files import Batch, Settings
+    from ftim.result_folders import shown
 
     if completion not in COMPLETIONS:
         raise SettingsError(f"there is no completion {completion!r}; there are {', '.join(COMPLETIONS)}")
     settings = Settings(texture_size, face, format, completion, cover, scores)
-    photos = find_photos(inputs, output)
-    outcome = Batch.build(output, settings, device, resume).run(photos)
+    search = find_photos(inputs)
+    outcome = Batch.build(output, settings, device, resume, overwrite).run(search)
     print(
-        f"{outcome.done} reconstructed, {outcome.kept} kept from before, {len(outcome.failures)} failed; see {output}"
+        f"{outcome.done} reconstructed, {outcome.kept} kept from before, {len(outcome.failures)} failed; "
+        f"see {shown(output)}"
     )
+    for remark in search.remarks():
+        print(f"  {remark}")
     for photo, texts in outcome.warned.items():
         print(f"  {photo}: {' '.join(texts)}")
     if outcome.failures:
         lines = [f"  {photo}: {reason}" for photo, reason in outcome.failures.items()]
-        raise PhotosFailedError("\n".join([f"{len(lines)} of {len(photos)} photographs failed:", *lines]))
+        raise PhotosFailedError(
+            "\n".join([f"{len(lines)} of {len(search.photos) + len(search.unreadable)} failed:", *lines])
+        )
 
 
 def benchmark() -> None:
@@ -135,6 +145,9 @@ def build_app(training: bool) -> SubcommandApp:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status. An error that ftim raises on purpose is printed without a traceback."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # no name that a console cannot print ends a run
     if arguments == ["--version"]:
         print(f"ftim {__version__}")
         return 0

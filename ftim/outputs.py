@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     The folder is made when it is missing. After an error or an interruption in the block the temporary file is gone
     and ``path`` is what it was before. Raises ``OutputError`` for a full disk or a folder that cannot be written.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    # A name of its own, however long the file's: as many bytes as a file system takes.
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
+    temporary = path.with_name(f".ftim-{os.getpid()}-{digest}.tmp{path.suffix[:16]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

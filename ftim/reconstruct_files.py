@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import glob
+import errno
 import hashlib
 import json
-import shutil
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,19 +18,32 @@ from tqdm import tqdm
 from ftim import __version__
 from ftim.assets import sha256_of
 from ftim.completion.weights import SHIPPED, weights_path
-from ftim.errors import FtimError, OutputError, SettingsError
+from ftim.errors import OutputError, SettingsError
 from ftim.morphable.open_head import OPEN_HEAD_PATH
 from ftim.morphable.template import TEMPLATE_PATH
 from ftim.outputs import whole_file
 from ftim.photo import read_photo
+from ftim.photo_search import Search
 from ftim.pipeline import Cover, Pipeline
 from ftim.provenance import code_sha256
 from ftim.quality import Quality, assess
 from ftim.reconstruction import FORMATS, Format, Reconstruction
 from ftim.report import Reporter
-from ftim.result_folders import FAILURES, REPORT, check_replaceable, face_folder, folder_names, whole_folder
+from ftim.result_folders import (
+    FAILURES,
+    REPORT,
+    check_replaceable,
+    clear_leftovers,
+    face_folder,
+    folder_names,
+    read_report,
+    result_folder,
+    shown,
+    written_files,
+)
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""After which no further photograph can be written either."""
 
 
 @dataclass(frozen=True)
@@ -74,65 +87,52 @@ class Outcome:
     kept: int
     """Photographs whose folders were finished before."""
     failures: dict[str, str]
-    """Reason by photograph."""
+    """Reason by photograph, or by folder that could not be read."""
     warned: dict[str, list[str]]
     """What is to be known of results that were written now, by photograph; with several faces, of all of them."""
-
-
-def find_photos(inputs: tuple[str, ...], output: Path | None = None) -> list[tuple[Path, str]]:
-    """Files, folders (with all their photographs, at any depth) and patterns -> photographs, each with a name for its
-    folder below the output folder (``folder_names``). Pictures inside ``output`` are results and are left out.
-
-    Raises ``SettingsError`` for an input that is neither a file, a folder, nor a pattern that something matches.
-    """
-    found: dict[Path, Path] = {}
-    results = None if output is None else output.expanduser().resolve()
-    for text in inputs:
-        path = Path(text).expanduser()
-        if path.is_dir():
-            inside = sorted(item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES and item.is_file())
-            if not inside:
-                raise SettingsError(f"{path} holds no photograph ({', '.join(SUFFIXES)})")
-            found |= {item: item.relative_to(path) for item in inside}
-        elif path.is_file():
-            found[path] = Path(path.name)
-        else:
-            matches = sorted(Path(item) for item in glob.glob(str(path), recursive=True) if Path(item).is_file())
-            if not matches:
-                raise SettingsError(f"{text}: there is no such file or folder, and nothing matches it as a pattern")
-            found |= {item: Path(item.name) for item in matches}
-    photos = [photo for photo in found if results is None or results not in photo.resolve().parents]
-    return list(zip(photos, folder_names(found[photo] for photo in photos), strict=True))
 
 
 class Batch:
     """The run: models made once, photographs one after the other."""
 
     def __init__(
-        self, output: Path, settings: Settings, pipeline: Pipeline, reporter: Reporter | None, resume: bool = False
+        self,
+        output: Path,
+        settings: Settings,
+        pipeline: Pipeline,
+        reporter: Reporter | None,
+        resume: bool = False,
+        overwrite: bool = False,
     ) -> None:
-        """``reporter`` is needed where the settings ask for scores."""
+        """``reporter`` is needed where the settings ask for scores; ``overwrite`` replaces files that were changed
+        after they were written."""
         self.output = output
         self.settings = settings
         self.pipeline = pipeline
         self.reporter = reporter
         self.resume = resume
+        self.overwrite = overwrite
         self.made_with = made_with(settings.completion)
 
     @classmethod
-    def build(cls, output: Path, settings: Settings, device: str = "auto", resume: bool = False) -> Batch:
+    def build(
+        cls, output: Path, settings: Settings, device: str = "auto", resume: bool = False, overwrite: bool = False
+    ) -> Batch:
         """With the embedded models. ``device`` auto takes a GPU where there is one. Raises ``AssetError``, and
         ``SettingsError`` for a device that is not there."""
         pipeline = Pipeline.build(device, texture_size=settings.texture_size)
-        return cls(output, settings, pipeline, Reporter.build(pipeline) if settings.scores else None, resume)
+        reporter = Reporter.build(pipeline) if settings.scores else None
+        return cls(output, settings, pipeline, reporter, resume, overwrite)
 
-    def run(self, photos: list[tuple[Path, str]], quiet: bool = False) -> Outcome:
+    def run(self, search: Search, quiet: bool = False) -> Outcome:
         """All photographs; raises ``OutputError`` when nothing can be written."""
         done, kept = 0, 0
-        failures: dict[str, str] = {}
+        failures = {shown(folder): reason for folder, reason in search.unreadable.items()}
         warned: dict[str, list[str]] = {}
-        self._clear_leftovers()
-        for photo, name in tqdm(photos, unit="photo", disable=quiet):
+        self._make_output()
+        names = self._names(search)
+        clear_leftovers((self.output / name).parent for name in names.values())
+        for photo, name in tqdm(names.items(), unit="photo", disable=quiet):
             try:
                 key = self.settings.key(photo, self.made_with)
                 if self.resume and self._finished(name, key):
@@ -141,18 +141,68 @@ class Batch:
                 qualities = self._one(photo, name, key)
                 done += len(qualities)
                 if texts := [warning.text for quality in qualities for warning in quality.warnings]:
-                    warned[str(photo)] = texts
-            except OutputError:
-                raise
-            except (FtimError, OSError) as error:
-                failures[str(photo)] = f"{type(error).__name__}: {error}"
-        path = self.output / FAILURES
-        if failures:
-            with whole_file(path) as temporary:
-                temporary.write_text(json.dumps(failures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        else:
-            path.unlink(missing_ok=True)
+                    warned[shown(photo)] = texts
+            except Exception as error:
+                if isinstance(error.__cause__, OSError) and error.__cause__.errno in DISK_ERRORS:
+                    raise
+                failures[shown(photo)] = shown(f"{type(error).__name__}: {error}")
+        self._list_failures(failures)
         return Outcome(done, kept, failures, warned)
+
+    def _make_output(self) -> None:
+        try:
+            self.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{shown(self.output)} cannot be written: {error.strerror or error}. Choose another folder"
+            ) from error
+
+    def _names(self, search: Search) -> dict[Path, str]:
+        """A folder for each photograph: its own from before where there is one. A folder with another photograph's
+        result stays that photograph's: a number is added to the name until one is free."""
+        wanted = dict(zip(search.photos, folder_names(search.photos.values()), strict=True))
+        own = {photo: self._own(folder_names([place])[0], photo) for photo, place in search.photos.items()}
+        names: dict[Path, str] = {}
+        for photo in sorted(wanted, key=lambda photo: own[photo] is None):
+            name = own[photo]
+            if name is None or name in names.values():
+                name = self._free(wanted[photo], {*names.values(), *(set(wanted.values()) - {wanted[photo]})})
+            names[photo] = name
+        return {photo: names[photo] for photo in search.photos}
+
+    def _own(self, name: str, photo: Path) -> str | None:
+        """The folder, of those named like the photograph, that holds its result from before."""
+        number, candidate = 1, name
+        while reports := self._reports(candidate):
+            if all(self._belongs(report.get("photo"), photo) for report in reports):
+                return candidate
+            number += 1
+            candidate = f"{name}-{number}"
+        return None
+
+    def _free(self, name: str, used: set[str]) -> str:
+        number, candidate = 1, name
+        while candidate in used or self._reports(candidate):
+            number += 1
+            candidate = f"{name}-{number}"
+        return candidate
+
+    def _reports(self, name: str) -> list[dict[str, Any]]:
+        """Of the results that a photograph with this folder has, one of all its faces or one of its first."""
+        reports = (read_report(self.output / folder) for folder in (name, face_folder(name, 0)))
+        return [report for report in reports if report is not None]
+
+    def _belongs(self, recorded: object, photo: Path) -> bool:
+        """A result belongs to its photograph's place, seen from the output folder, and to its content."""
+        if not isinstance(recorded, dict):
+            return recorded == photo.name  # of an earlier version, which knew no more
+        return recorded.get("path") == self._place(photo) or recorded.get("sha256") == _content(photo)
+
+    def _place(self, photo: Path) -> str:
+        try:
+            return shown(Path(os.path.relpath(photo.resolve(), self.output.resolve())).as_posix())
+        except ValueError:  # another drive
+            return shown(photo.resolve().as_posix())
 
     def _one(self, photo: Path, name: str, key: str) -> list[Quality]:
         pixels = read_photo(photo)
@@ -161,15 +211,16 @@ class Batch:
         folders = [self.output / (face_folder(name, index) if several else name) for index in indices]
         for path in folders:
             check_replaceable(path)
+        about: dict[str, Any] = {"photo": {"path": self._place(photo), "sha256": sha256_of(photo)}}
         qualities = []
         for index, path in zip(indices, folders, strict=True):
             started = time.perf_counter()
             result = self.pipeline.reconstruct(pixels, self.settings.completion, index, self.settings.cover)
             taken = time.perf_counter() - started
             qualities.append(assess(result))
-            about = {"photo": photo.name, "face": index, "faces": len(indices), "key": key}
-            with whole_folder(path) as folder:
+            with result_folder(path, self.overwrite) as folder:
                 result.save(folder, self.settings.formats)
+                about |= {"face": index, "faces": len(indices), "key": key, "files": _files(folder, path)}
                 self._report(folder, about, result, qualities[-1], taken)
         return qualities
 
@@ -181,13 +232,16 @@ class Batch:
     def _report(
         self, folder: Path, about: dict[str, Any], result: Reconstruction, quality: Quality, seconds: float
     ) -> None:
-        report = about | {
-            "ftim": __version__,
-            "made with": self.made_with,
-            "settings": asdict(self.settings),
-            "quality": asdict(quality),
-            "seconds": round(seconds, 3),
-        }
+        report = (
+            {"ftim": __version__}
+            | about
+            | {
+                "made with": self.made_with,
+                "settings": asdict(self.settings),
+                "quality": asdict(quality),
+                "seconds": round(seconds, 3),
+            }
+        )
         if self.settings.scores and self.reporter is not None:
             report["scores"] = {
                 drawn: {block: asdict(scores) for block, scores in blocks.items()}
@@ -206,9 +260,46 @@ class Batch:
         others = [self.output / face_folder(name, index) / REPORT for index in range(1, report.get("faces", 1))]
         return bool(report.get("key") == key) and all(path.is_file() for path in others)
 
-    def _clear_leftovers(self) -> None:
-        """Remove what a killed run left unfinished."""
-        if self.output.is_dir():
-            for path in self.output.rglob(".*.tmp"):
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
+    def _list_failures(self, failures: dict[str, str]) -> None:
+        """Written anew after each run; gone when nothing failed."""
+        path = self.output / FAILURES
+        if path.exists() and not _is_list_of_failures(path):
+            if failures:
+                raise OutputError(
+                    f"{shown(path)} is there and is not ours: move it, to have the list of failures there"
+                )
+            return
+        if not failures:
+            path.unlink(missing_ok=True)
+            return
+        with whole_file(path) as temporary:
+            text = json.dumps({"ftim": __version__, "failures": failures}, indent=1, ensure_ascii=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _is_list_of_failures(path: Path) -> bool:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(value, dict) and set(value) == {"ftim", "failures"}
+
+
+def _content(photo: Path) -> str | None:
+    """sha256, or None for a file that cannot be read."""
+    try:
+        return sha256_of(photo)
+    except OSError:
+        return None
+
+
+def _files(folder: Path, path: Path) -> dict[str, str]:
+    """sha256 by name: of the files in a new folder, and of those that an earlier run wrote to ``path`` and nobody
+    changed, which stay."""
+    new = {item.name: sha256_of(item) for item in sorted(folder.iterdir()) if not item.name.startswith(".")}
+    return _unchanged(path, written_files(path)) | new
+
+
+def _unchanged(path: Path, written: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    hashes = {name: sha256_of(path / name) for name in written if (path / name).is_file()}
+    return {name: value for name, value in hashes.items() if value in written[name]}

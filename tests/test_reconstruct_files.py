@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,14 +17,15 @@ from PIL import Image
 
 import ftim
 from ftim import reconstruct_files
-from ftim.assets import asset_path
+from ftim.assets import asset_path, sha256_of
 from ftim.cli import main
 from ftim.data import load_portraits
-from ftim.errors import SettingsError
+from ftim.errors import OutputError, SettingsError
 from ftim.photo import read_photo
+from ftim.photo_search import Search, find_photos
 from ftim.pipeline import Pipeline
 from ftim.quality import assess
-from ftim.reconstruct_files import Batch, Settings, find_photos, made_with
+from ftim.reconstruct_files import Batch, Settings, made_with
 from ftim.report import Reporter
 from ftim.result_folders import FAILURES
 
@@ -53,6 +57,10 @@ def batch(output: Path, pipeline: Pipeline, resume: bool = False, **changes: Any
     return Batch(output, settings, pipeline, None, resume)
 
 
+def some_of(folder: Path, *places: str) -> Search:
+    return Search({folder / place: Path(place) for place in places})
+
+
 def test_one_bad_photograph_does_not_stop_the_rest(folder: Path, tmp_path: Path, pipeline: Pipeline) -> None:
     output = tmp_path / "out"
     outcome = batch(output, pipeline).run(find_photos((str(folder),)), quiet=True)
@@ -61,7 +69,7 @@ def test_one_bad_photograph_does_not_stop_the_rest(folder: Path, tmp_path: Path,
         "letter.jpg": "PhotoError",
         "grey.png": "NoFaceError",
     }
-    assert json.loads((output / FAILURES).read_text()) == outcome.failures
+    assert json.loads((output / FAILURES).read_text())["failures"] == outcome.failures
     for name in ("a", "deeper/b"):
         assert sorted(path.name for path in (output / name).iterdir()) == FILES
     report = json.loads((output / "a" / "report.json").read_text())
@@ -74,16 +82,13 @@ def test_finished_photographs_are_kept_and_unfinished_ones_made(
     folder: Path, tmp_path: Path, pipeline: Pipeline
 ) -> None:
     output = tmp_path / "out"
-    photos = [item for item in find_photos((str(folder),)) if item[1] in ("a", "deeper/b")]
-    batch(output, pipeline).run(photos[:1], quiet=True)
-    half = output / ".b.123.tmp"
-    half.mkdir()
-    (half / "overlay.png").write_bytes(b"half")
+    photos = some_of(folder, "a.jpg", "deeper/b.jpg")
+    batch(output, pipeline).run(some_of(folder, "a.jpg"), quiet=True)
     before = (output / "a" / "report.json").stat().st_mtime_ns
     outcome = batch(output, pipeline, resume=True).run(photos, quiet=True)
     assert (outcome.done, outcome.kept, outcome.failures) == (1, 1, {})
-    assert (output / "a" / "report.json").stat().st_mtime_ns == before and not half.exists()
-    again = batch(output, pipeline, resume=True, face="0").run(photos[:1], quiet=True)
+    assert (output / "a" / "report.json").stat().st_mtime_ns == before
+    again = batch(output, pipeline, resume=True, face="0").run(some_of(folder, "a.jpg"), quiet=True)
     assert again.done == 1, "other settings make another result"
 
 
@@ -159,22 +164,6 @@ def test_all_faces_have_a_folder_each(tmp_path: Path, pipeline: Pipeline) -> Non
     assert batch(tmp_path / "out", pipeline, resume=True, face="all").run(photos, quiet=True).kept == 1
 
 
-def test_inputs_are_files_folders_and_patterns(folder: Path) -> None:
-    names = [name for _, name in find_photos((str(folder),))]
-    assert names == ["a", "deeper/b", "grey", "letter"]
-    inside = [name for _, name in find_photos((str(folder),), folder / "deeper")]
-    assert inside == ["a", "grey", "letter"], "results of an earlier run are no photographs"
-    assert [name for _, name in find_photos((str(folder / "*.jpg"),))] == ["a", "letter"]
-    (folder / "a.png").write_bytes(b"")
-    assert [name for _, name in find_photos((str(folder / "a.*"),))] == ["a", "a.png"]
-    for wrong in ("nothing.jpg", "none*"):
-        with pytest.raises(SettingsError, match=r"nothing\.jpg|none"):
-            find_photos((str(folder / wrong),))
-    (folder / "empty").mkdir()
-    with pytest.raises(SettingsError, match="no photograph"):
-        find_photos((str(folder / "empty"),))
-
-
 def test_a_folder_of_other_files_stays_as_it_is(folder: Path, tmp_path: Path, pipeline: Pipeline) -> None:
     (folder / "a").mkdir()
     (folder / "a" / "diary.txt").write_text("mine")
@@ -183,6 +172,73 @@ def test_a_folder_of_other_files_stays_as_it_is(folder: Path, tmp_path: Path, pi
     outcome = batch(folder, pipeline).run(photos, quiet=True)
     assert outcome.done == 0 and all(reason.startswith("ResultFolderError") for reason in outcome.failures.values())
     assert (folder / "a" / "diary.txt").read_text() == "mine" and (folder / "c").is_file()
+
+
+def test_results_keep_to_their_photographs(folder: Path, tmp_path: Path, pipeline: Pipeline) -> None:
+    """Two folders, a photograph of one name in each: one after the other, together, and again."""
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(folder / "deeper" / "b.jpg", other / "a.jpg")
+    output = tmp_path / "out"
+    for _ in range(2):
+        for photo in (folder / "a.jpg", other / "a.jpg"):
+            assert batch(output, pipeline, formats=("json",)).run(find_photos((str(photo),)), quiet=True).done == 1
+    assert sorted(path.name for path in output.iterdir()) == ["a", "a-2"]
+    both = find_photos((str(other), str(folder / "a.jpg")))
+    assert batch(output, pipeline, resume=True, formats=("json",)).run(both, quiet=True).kept == 2
+    reports = [json.loads((output / name / "report.json").read_text())["photo"] for name in ("a", "a-2")]
+    assert [report["path"] for report in reports] == ["../photos/a.jpg", "../other/a.jpg"]
+    assert [report["sha256"] for report in reports] == [sha256_of(folder / "a.jpg"), sha256_of(other / "a.jpg")]
+
+
+def test_the_output_may_lie_among_the_photographs(folder: Path, pipeline: Pipeline) -> None:
+    """And a second run finds the same photographs, keeps what the user added, and the formats of before."""
+    counts = []
+    for output, formats in ((folder, ("json", "obj")), (folder / "out", ("json",)), (folder, ("json",))):
+        search = find_photos((str(folder),))
+        counts.append(len(search.photos))
+        assert batch(output, pipeline, formats=formats).run(search, quiet=True).done == 2
+        (folder / "a" / "my_sculpt.blend").write_text("mine")
+    assert counts == [4, 4, 4]
+    assert {"head.obj", "albedo.png", "my_sculpt.blend"} <= {path.name for path in (folder / "a").iterdir()}
+    (folder / "a" / "params.json").write_text("changed by hand")
+    again = batch(folder, pipeline, formats=("json",)).run(some_of(folder, "a.jpg"), quiet=True)
+    assert "params.json is not as ftim wrote it" in again.failures[str(folder / "a.jpg")]
+
+
+def test_a_list_of_failures_of_someone_else_stays(folder: Path, tmp_path: Path, pipeline: Pipeline) -> None:
+    (tmp_path / FAILURES).write_text("[]")
+    with pytest.raises(OutputError, match="not ours"):
+        batch(tmp_path, pipeline, formats=("json",)).run(some_of(folder, "letter.jpg"), quiet=True)
+    assert (tmp_path / FAILURES).read_text() == "[]"
+
+
+def test_no_name_and_no_mistake_ends_a_run(
+    folder: Path, tmp_path: Path, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [os.fsdecode(name) for name in (b"caf\xe9.jpg", b"...jpg", b"b" * 251 + b".jpg")]
+    for place in places:
+        shutil.copy(folder / "a.jpg", folder / place)
+    output = tmp_path / "out"
+    outcome = batch(output, pipeline, formats=("json",)).run(some_of(folder, *places), quiet=True)
+    assert (outcome.done, outcome.failures) == (3, {}) and len(list(output.iterdir())) == 3
+
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    monkeypatch.setattr(pipeline, "reconstruct", breaks)
+    outcome = batch(output, pipeline, formats=("json",)).run(some_of(folder, places[0], "letter.jpg"), quiet=True)
+    assert [reason.split(":")[0] for reason in outcome.failures.values()] == ["ZeroDivisionError", "PhotoError"]
+    assert any("caf\\xe9.jpg" in name for name in outcome.failures)
+    assert json.loads((output / FAILURES).read_text(encoding="utf-8"))["failures"] == outcome.failures
+
+
+def test_a_console_that_cannot_print_a_name(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "letter.jpg", folder / "\u6c34.jpg")
+    command = [sys.executable, "-m", "ftim.cli", "reconstruct", str(folder / "\u6c34.jpg"), "-o", str(tmp_path / "out")]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    run = subprocess.run(command, env=environment, capture_output=True, check=False, cwd=Path(ftim.__file__).parents[1])
+    assert run.returncode == 1 and b"Traceback" not in run.stderr and b"\\u6c34.jpg: PhotoError" in run.stderr
 
 
 def test_wrong_settings_are_named() -> None:

@@ -16,9 +16,9 @@ import tempfile
 import threading
 
 import torch
+import warp as wp
 from torch import Tensor
 
-import warp as wp
 from ftim.errors import KernelCacheError
 from ftim.render.rasterizer import NEAR, Fragments, check_mesh, empty_fragments
 from ftim.system import native_stderr_hidden

@@ -37,8 +37,9 @@ from ftim.completion.ftim import fit_parameters
 from ftim.completion.settings import FULL
 from ftim.completion.weights import load_weights, weights_path
 from ftim.data import load_portraits
+from ftim.detector import detect_face
 from ftim.errors import FtimError
-from ftim.face import align, detect_face
+from ftim.face import align
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
 from ftim.reconstruction import to_uint8

@@ -25,7 +25,7 @@ from demo.studio import Studio
 from demo.theme import STYLE, theme
 from ftim.errors import FtimError
 
-MAX_UPLOAD = "20mb"
+MAX_UPLOAD = "64mb"
 MOST_WAITING = 32
 """Calls in the queue; further ones are told to come back."""
 EXAMPLES = Path(__file__).parent / "examples"

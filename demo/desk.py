@@ -21,6 +21,7 @@ from demo.studio import (
     save_all,
     save_head,
     shown,
+    thumbnail,
     wireframe,
 )
 from ftim import TEXTURE_SIZES
@@ -97,7 +98,8 @@ class Desk:
                     f"face is a whole number from 0, the largest face, not {told(face)}.", print_exception=False
                 )
             session.uploads.add(Path(photo))
-            result = self.studio.reconstruct(read_upload(photo), side, index, lambda stage: None)
+            found = self.studio.face(read_upload(photo), side, index)
+            result = self.studio.reconstruct(found, side, lambda stage: None)
         except FtimError as error:
             raise gr.Error(sentence(error), print_exception=False) from None
         folder = session.another_folder()
@@ -124,9 +126,9 @@ class Desk:
 
         try:
             tell(STEPS[0])
-            pixels = read_upload(photo)
-            thumbnails = self.studio.faces(pixels, size) if new else []
-            result = self.studio.reconstruct(pixels, size, face, tell)
+            if new:
+                session.faces = self.studio.faces(read_upload(photo), size)
+            result = self.studio.reconstruct(session.faces[face], size, tell)
         except FtimError as error:
             yield empty(sentence(error), alert=True)
             return
@@ -134,7 +136,7 @@ class Desk:
         session.result = result
         gallery = KEEP
         if new:
-            paths = keep_pictures(folder, "face", thumbnails)
+            paths = keep_pictures(folder, "face", [thumbnail(found) for found in session.faces])
             named = [(path, f"Face {number}") for number, path in enumerate(paths, 1)]
             gallery = gr.update(value=named, visible=len(named) > 1)
         pair = keep_pictures(folder, "shown", [np.asarray(shown(result.photo)), np.asarray(shown(result.overlay))])

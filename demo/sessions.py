@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ftim.finder import FoundFace
 from ftim.reconstruction import Reconstruction
 
 LONGEST_STAY = 3600.0
@@ -21,6 +22,8 @@ class Session:
     """Of one open page."""
 
     folder: TemporaryDirectory[str]
+    faces: list[FoundFace] = field(default_factory=list)
+    """Of the photograph at hand."""
     result: Reconstruction | None = None
     uploads: set[Path] = field(default_factory=set)
     """Photographs that this page sent."""
@@ -51,7 +54,7 @@ class Session:
 
     def remove(self) -> None:
         """Files and photographs."""
-        self.result = None
+        self.faces, self.result = [], None
         self.folder.cleanup()
         for path in self.uploads:
             path.unlink(missing_ok=True)

@@ -14,10 +14,11 @@ from PIL import Image
 
 from demo.presets import PRESETS
 from ftim.errors import PhotoError
+from ftim.finder import FoundFace
 from ftim.io import head_mesh, save_glb
 from ftim.morphable import Region
 from ftim.outputs import whole_file
-from ftim.photo import read_photo
+from ftim.photo import Photograph, open_photo
 from ftim.pipeline import Pipeline
 from ftim.quality import Quality
 from ftim.reconstruction import Reconstruction, to_uint8
@@ -26,8 +27,6 @@ from ftim.render.views import lit_from, turned, with_expression
 from ftim.render.wireframe import draw_wireframe
 from ftim.structures import Fit
 
-MAX_PIXELS = 25_000_000
-"""Of an upload."""
 SHOWN_SIDE = 1600
 """Pixels: the longer side of what the page shows; the files have all of them."""
 VIEW_SIDE = 640
@@ -74,13 +73,17 @@ class Studio:
             self._pipelines[size] = self._build(size)
         return self._pipelines[size]
 
-    def faces(self, photo: np.ndarray, size: int) -> list[np.ndarray]:
-        """A small picture (S, S, 3) of each face of (H, W, 3) uint8, the largest first."""
-        return [thumbnail(photo, detection.box) for detection in self.pipeline(size).detector.detect(photo)]
+    def faces(self, photo: Photograph, size: int) -> list[FoundFace]:
+        """The largest first. Raises ``FaceError``."""
+        return list(self.pipeline(size).finder.every(photo))
 
-    def reconstruct(self, photo: np.ndarray, size: int, face: int, tell: Callable[[str], None]) -> Reconstruction:
+    def face(self, photo: Photograph, size: int, index: int) -> FoundFace:
+        """One of them. Raises ``FaceError``."""
+        return self.pipeline(size).finder.one(photo, index)
+
+    def reconstruct(self, face: FoundFace, size: int, tell: Callable[[str], None]) -> Reconstruction:
         """Raises ``FaceError``."""
-        return self.pipeline(size).reconstruct_together([photo], indices=[face], tell=tell)
+        return self.pipeline(size).reconstruct_together([face.photo], tell=tell, found=[face])
 
     @torch.no_grad()
     def view(self, result: Reconstruction, view: View) -> np.ndarray:
@@ -96,22 +99,13 @@ class Studio:
         return np.concatenate([to_uint8(drawn.image), to_uint8(soften(drawn.mask))], axis=2)
 
 
-def read_upload(path: str | Path) -> np.ndarray:
-    """(H, W, 3) uint8. Raises ``PhotoError``, whose text says nothing of where the server keeps the file."""
+def read_upload(path: str | Path) -> Photograph:
+    """Raises ``PhotoError``, whose text says nothing of where the server keeps the file."""
     path = Path(path)
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise PhotoError(
-                f"This photograph has {width} x {height} pixels; {MAX_PIXELS / 1e6:.0f} megapixels are the limit here. "
-                "Make it smaller first"
-            )
-        return read_photo(path)
+        return open_photo(path)
     except PhotoError as error:
         raise PhotoError(str(error).replace(str(path), "The file")) from error
-    except Exception as error:  # Pillow raises many types for broken files
-        raise PhotoError("The file is not a photograph of a known kind; use JPEG, PNG or WebP") from error
 
 
 def expressive(result: Reconstruction, preset: str) -> Fit:
@@ -161,10 +155,12 @@ def shown(pixels: np.ndarray) -> Image.Image:
     return image
 
 
-def thumbnail(photo: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
-    """A square around a box, with a margin; parts outside the photograph are grey."""
-    left, top, right, bottom = box
+def thumbnail(found: FoundFace) -> np.ndarray:
+    """(S, S, 3): a square around a face, with a margin; parts outside the photograph are grey."""
+    left, top, right, bottom = found.box
     half = 0.75 * max(right - left, bottom - top)
     x, y = (left + right) / 2, (top + bottom) / 2
-    square = Image.fromarray(photo).crop((round(x - half), round(y - half), round(x + half), round(y + half)))
+    square = Image.fromarray(found.photo.pixels).crop(
+        (round(x - half), round(y - half), round(x + half), round(y + half))
+    )
     return np.asarray(square.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS))

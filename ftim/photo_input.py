@@ -10,32 +10,34 @@ import numpy as np
 from PIL import Image
 
 from ftim.errors import PhotoError
-from ftim.photo import read_photo
+from ftim.photo import Photograph, open_photo
 
-Photo: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
-"""A file; the bytes of a file; a picture of Pillow; (H, W, 3) uint8 RGB."""
-SINGLE = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray)
+Photo: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Photograph
+"""A file; the bytes of a file; a picture of Pillow; (H, W, 3) uint8 RGB; what ``ftim.photo.open_photo`` gave."""
+SINGLE = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, Photograph)
 """One photograph and not a sequence of them."""
 
 
-def to_pixels(photo: Photo) -> np.ndarray:
-    """(H, W, 3) uint8 sRGB, upright: arrays as they are, all else as ``read_photo`` reads a file.
+def to_photograph(photo: Photo) -> Photograph:
+    """Arrays as they are, all else as ``open_photo`` reads a file.
 
     Raises ``PhotoError``, which says what was given and what is needed.
     """
+    if isinstance(photo, Photograph):
+        return photo
     if isinstance(photo, np.ndarray):
         if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
             raise PhotoError(
                 f"an array of shape {photo.shape} and type {photo.dtype} is no photograph; give (H, W, 3) uint8, "
                 "red, green, blue from 0 to 255"
             )
-        return photo
+        return Photograph(photo)
     if isinstance(photo, Image.Image):
-        return read_photo(_file_of(photo))
+        return open_photo(_file_of(photo))
     if isinstance(photo, (bytes, bytearray, memoryview)):
-        return read_photo(bytes(photo))
+        return open_photo(bytes(photo))
     if isinstance(photo, (str, os.PathLike)):
-        return read_photo(photo)
+        return open_photo(photo)
     raise PhotoError(
         f"{type(photo).__name__} is no photograph; give a file's path or bytes, a picture of Pillow, or an array "
         "(H, W, 3) uint8"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from pathlib import Path, PurePath
 from PIL import Image
 
 from ftim.errors import SettingsError
-from ftim.result_folders import REPORT
+from ftim.photo import register_heif
+from ftim.result_folders import REPORT, shown
 
 NO_PHOTOGRAPHS = frozenset(
     (
@@ -32,18 +34,10 @@ REMEDIES = {
     ".arw": "convert to JPEG",
 }
 """What to do about a kind that cannot be read here."""
+LINKED, BROKEN = "linked folder(s)", "link(s) to nothing"
+"""Counted among what was left alone."""
 FORKS = "__MACOSX"
 """Where archives made on a Mac keep what is no file of its own."""
-
-
-def register_heif() -> bool:
-    """Let the image library read HEIC, where the extra for it is installed; whether it is."""
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError:
-        return False
-    register_heif_opener()
-    return True
 
 
 def suffixes() -> frozenset[str]:
@@ -63,8 +57,10 @@ class Search:
     """Other files in the folders, by suffix."""
     results: int = 0
     """Folders of results of this program, whose pictures are no photographs."""
+    in_results: int = 0
+    """Files of such folders that a pattern matched."""
     unreadable: dict[Path, str] = field(default_factory=dict)
-    """Folders that could not be read, and why."""
+    """Folders, and photographs in them, that could not be read, and why."""
 
     def remarks(self) -> list[str]:
         """A sentence on each kind of file that was left alone, and on results."""
@@ -74,6 +70,8 @@ class Search:
             lines.append(f"{count} {suffix or 'without a suffix'} left alone{remedy}")
         if self.results:
             lines.append(f"{self.results} folders of results left alone")
+        if self.in_results:
+            lines.append(f"{self.in_results} files of results left alone")
         return lines
 
 
@@ -89,21 +87,40 @@ def find_photos(inputs: tuple[str, ...]) -> Search:
     search = Search()
     kinds = suffixes()
     for text in inputs:
-        path = Path(text).expanduser()
-        if path.is_dir():
-            _walk(path, kinds, search)
-        elif path.is_file():
-            search.photos.setdefault(path, PurePath(path.name))
-        else:
-            matches = sorted(Path(item) for item in glob.glob(str(path), recursive=True) if Path(item).is_file())
-            if not matches:
-                raise SettingsError(f"{text}: there is no such file or folder, and nothing matches it as a pattern")
-            for item in matches:
-                search.photos.setdefault(item, PurePath(item.name))
+        try:
+            _find(text, kinds, search)
+        except PermissionError as error:
+            search.unreadable[Path(text)] = f"PermissionError: {error.strerror}"
+        except (OSError, RuntimeError, ValueError) as error:  # a name that is too long, no such user, a zero byte
+            raise SettingsError(f"{shown(text)}: there is no such file or folder ({error})") from error
     if not search.photos and not search.unreadable:
         alone = "; ".join(search.remarks()) or "nothing else is there either"
         raise SettingsError(f"{', '.join(inputs)}: there is no photograph to reconstruct ({alone})")
     return search
+
+
+def _find(text: str, kinds: frozenset[str], search: Search) -> None:
+    """What one input means."""
+    path = Path(text).expanduser()
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = 0
+    if stat.S_ISDIR(mode):
+        _walk(path, kinds, search)
+    elif mode:
+        search.photos.setdefault(path, PurePath(path.name))
+    else:
+        matches = sorted(Path(item) for item in glob.glob(str(path), recursive=True) if Path(item).is_file())
+        if not matches:
+            raise SettingsError(f"{shown(text)}: there is no such file or folder, and nothing matches it as a pattern")
+        for item in matches:
+            if is_result(item.parent):
+                search.in_results += 1
+            elif FORKS in item.parts:
+                search.left_alone[_suffix(item.name)] += 1
+            else:
+                search.photos.setdefault(item, PurePath(item.name))
 
 
 def _walk(root: Path, kinds: frozenset[str], search: Search) -> None:
@@ -117,10 +134,14 @@ def _walk(root: Path, kinds: frozenset[str], search: Search) -> None:
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != FORKS)
+        if linked := sum((here / name).is_symlink() for name in folders):
+            search.left_alone[LINKED] += linked
         for name in _visible(files):
             path = here / name
             suffix = _suffix(name)
-            if suffix in kinds and path.is_file():
+            if not path.exists():
+                search.left_alone[BROKEN] += 1
+            elif suffix in kinds and path.is_file():
                 search.photos.setdefault(path, path.relative_to(root))
             else:
                 search.left_alone[suffix] += 1

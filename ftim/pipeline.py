@@ -22,15 +22,19 @@ from ftim.build import (
     build_skin_mask,
 )
 from ftim.completion.base import Completion
+from ftim.detector import FaceDetector, detect_face
 from ftim.device import choose_device
 from ftim.errors import FaceError, PhotoError, SettingsError
-from ftim.face import CROP_SIZE, FaceDetector, align, detect_face, recut
+from ftim.face import CROP_SIZE, align, recut_in
+from ftim.face_check import FaceCheck
+from ftim.finder import FaceFinder, FoundFace
 from ftim.identity import identity_distances
 from ftim.merge import merge_views
 from ftim.morphable import MorphableModel, load_open_head
 from ftim.morphable.model import INSIDE_MOUTH, OPENINGS, Region
 from ftim.morphable.template import load_template_albedo
-from ftim.photo_input import Photo, name_of, to_pixels
+from ftim.photo import Photograph
+from ftim.photo_input import Photo, name_of, to_photograph
 from ftim.reconstruction import Reconstruction
 from ftim.regressors.landmarks import LandmarkRegressor
 from ftim.render.image import ImageRenderer
@@ -85,6 +89,8 @@ class Pipeline:
         self.regressor = regressor or LandmarkRegressor(model, rasterizer, template)
         self.uv = UvRenderer(model, rasterizer, texture_size)
         self.image = ImageRenderer(model, rasterizer)
+        check = FaceCheck(self.image, template, self.detector.small_faces)
+        self.finder = FaceFinder(self.detector, self.regressor, check, size, self.device)
         self._completions: dict[str, Completion] = {}
 
     @classmethod
@@ -122,8 +128,8 @@ class Pipeline:
         return self.template.device
 
     def face(self, photo: np.ndarray, index: int = 0) -> Face:
-        """The crop of one face of a photo (H, W, 3) uint8; 0 is the largest. Raises ``FaceError``."""
-        return align(photo, detect_face(photo, index, self.detector), self.size).to(self.device)
+        """The crop of one face of a photo (H, W, 3) uint8, turned upright; 0 is the largest. Raises ``FaceError``."""
+        return align(*detect_face(photo, index, self.detector).upright(photo), self.size).to(self.device)
 
     @torch.no_grad()
     def fit(self, face: Face) -> tuple[Fit, Tensor]:
@@ -180,17 +186,17 @@ class Pipeline:
             self._completions[name] = build_completion(name, self.uv, self.template)
         return self._completions[name]
 
-    def sharpened(self, photo: np.ndarray, face: Face, fit: Fit, skin: Tensor) -> tuple[Face, Fit, Tensor]:
-        """A face with its fit and skin at the resolution of its photograph (H, W, 3) uint8, up to ``LARGEST_CROP``.
+    def sharpened(self, photo: Photograph, face: Face, fit: Fit, skin: Tensor) -> tuple[Face, Fit, Tensor]:
+        """A face with its fit and skin at the resolution of its photograph, up to ``LARGEST_CROP``.
 
         A batch of one; never smaller than it was. What is unwrapped and drawn from it has the photograph's detail.
         """
-        side = round(float(face.crop_to_photo[0, 0]) * face.image.shape[-1])
+        side = round(float(face.crop_to_photo[0, 0]) * face.image.shape[-1] * photo.reduction)
         side = min(max(side, face.image.shape[-1]), LARGEST_CROP)
         if side == face.image.shape[-1]:
             return face, fit, skin
         larger = F.interpolate(skin, (side, side), mode="bilinear", align_corners=False)
-        return recut(photo, face, side), replace(fit, camera=fit.camera.resized(side, side)), larger
+        return recut_in(photo, face, side), replace(fit, camera=fit.camera.resized(side, side)), larger
 
     def reconstruct(
         self,
@@ -198,12 +204,15 @@ class Pipeline:
         completion: str = DEFAULT_COMPLETION,
         index: int = 0,
         cover: Cover = "skin",
+        found: FoundFace | None = None,
     ) -> Reconstruction:
         """One photograph (see ``ftim.photo_input.Photo``) through the whole path, at its own resolution.
 
-        Raises ``PhotoError`` for a file that is no photograph, ``FaceError`` for one without a usable face.
+        ``found`` is a face that ``finder`` has found; ``photo`` and ``index`` are then not asked. Raises ``PhotoError``
+        for a file that is no photograph, ``FaceError`` for one without a usable face.
         """
-        return self.reconstruct_together([photo], completion, [index], cover=cover)
+        faces = None if found is None else [found]
+        return self.reconstruct_together([photo], completion, [index], cover=cover, found=faces)
 
     @torch.no_grad()
     def reconstruct_together(
@@ -213,14 +222,17 @@ class Pipeline:
         indices: Sequence[int] | None = None,
         tell: Tell = lambda stage: None,
         cover: Cover = "skin",
+        found: Sequence[FoundFace] | None = None,
     ) -> Reconstruction:
         """One to three photographs of one person, taken at one moment, into one texture.
 
         The first photograph's pose, expression and light are the result's; the others add the skin that they show.
         The result's albedo has the tone that the skin has in the photograph (``ftim.tone``).
 
+        A photograph that shows the face on its side or on its head is turned first, and so are the results.
         ``tell`` is called with each of ``STAGES`` when it begins. ``cover`` says what the overlay is drawn over: the
-        skin alone leaves hair, glasses and hands of the photograph where they are.
+        skin alone leaves hair, glasses and hands of the photograph where they are. ``found`` are faces that ``finder``
+        has found, one a photograph; ``photos`` and ``indices`` are then not asked.
 
         Raises:
             SettingsError: no photograph, more than ``MOST_VIEWS``, or a ``completion`` or ``cover`` that there is not.
@@ -234,20 +246,23 @@ class Pipeline:
         complete = self.completion(completion)
         finding, fitting, lifting, completing, drawing = STAGES
         tell(finding)
-        pixels, faces = [], []
+        faces = []
         for place, (photo, index) in enumerate(zip(photos, indices or [0] * len(photos), strict=True)):
             with _photo_named(photo, place, len(photos)):
-                pixels.append(to_pixels(photo))
-                faces.append(self.face(pixels[-1], index))
+                faces.append(found[place] if found else self.finder.one(to_photograph(photo), index))
         tell(fitting)
-        together = Face.concatenate(faces)
-        fit, skin = self.fit(together) if len(faces) == 1 else self.fit_together(together)
-        apart = identity_distances(self.model, self.regressor(together).identity) if len(faces) > 1 else ()
+        together = Face.concatenate([item.face for item in faces])
+        apart_fit = Fit.concatenate([item.fit for item in faces])
+        if len(faces) == 1:
+            fit, skin = self._with_skin(together, apart_fit)
+        else:
+            fit, skin = self.fit_together(together)
+        apart = identity_distances(self.model, apart_fit.identity) if len(faces) > 1 else ()
         tell(lifting)
-        views = [self.sharpened(pixels[i], faces[i], fit[i], skin[i : i + 1]) for i in range(len(faces))]
-        partials = [self.partial(*view) for view in views]
-        partial, (face, fit_of_first, skin_of_first) = partials[0], views[0]
-        if len(views) > 1:
+        sharp = [self.sharpened(item.photo, item.face, fit[i], skin[i : i + 1]) for i, item in enumerate(faces)]
+        partials = [self.partial(*view) for view in sharp]
+        partial, (face, fit_of_first, skin_of_first) = partials[0], sharp[0]
+        if len(faces) > 1:
             partial = merge_views(PartialTexture.concatenate(partials), self.uv.shading(fit), 0)
         tell(completing)
         texture = complete(partial, fit_of_first)
@@ -255,9 +270,11 @@ class Pipeline:
         covered = self.skin_cover(fit_of_first, skin_of_first) if cover == "skin" else None
         rendering = self.draw_texture(texture, fit_of_first, face, covered)
         texture, own_fit = self.toned(texture, partials[0], fit_of_first)
+        photo, least = faces[0].photo, min(item.confidence for item in faces)
         return Reconstruction(
-            pixels[0], face, own_fit, skin_of_first, partial, texture, rendering, self.model, together, apart
-        )
+            photo.pixels, face, own_fit, skin_of_first, partial, texture, rendering, self.model, together, apart,
+            least, photo.turn, photo.reduction, photo.complete,
+        )  # fmt: skip
 
 
 @contextmanager

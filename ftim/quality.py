@@ -57,7 +57,7 @@ LARGEST_IDENTITY_DISTANCE = 9.0
 LEAST_FACENET_COSINE = 0.6
 """Between views of training people: none of one person's are below, 99.9 % of two people's."""
 
-Kind = Literal["fit", "turned", "small", "dark", "hard light", "covered", "person"]
+Kind = Literal["fit", "turned", "small", "dark", "hard light", "covered", "person", "incomplete", "upright"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,8 @@ class Quality:
     """Of each further photograph's head from the first's (``ftim.identity``); none with one photograph."""
     facenet_cosines: tuple[float, ...] = ()
     """Of each further photograph's face and the first's, when FaceNet was given; it is then asked and not the heads."""
+    confidence: float = 1.0
+    """In [0, 1], that it is a human face (``ftim.face_check``)."""
 
     def sentences(self) -> list[str]:
         """What was measured, for people; warnings are apart."""
@@ -127,10 +129,10 @@ def assess(result: Reconstruction, facenet: InceptionResnetV1 | None = None) -> 
         "unexplained_light": unexplained_light(result, skin),
         "contrast": contrast(result, skin, head),
         "turn": turn(result.fit),
-        "face_pixels": float(box.max() * face.crop_to_photo[0, 0]),
+        "face_pixels": float(box.max() * face.crop_to_photo[0, 0] * result.reduction),
         "brightest": _quantile(_luma(face.image[0]).flatten(), face.valid.flatten(), 0.995),
     }
-    numbers |= covered(result, skin, head)
+    numbers |= covered(result, skin, head) | {"confidence": result.confidence}
     rounded = {name: None if value is None else round(value, PLACES) for name, value in numbers.items()}
     quality = Quality(
         **rounded,  # type: ignore[arg-type]
@@ -138,7 +140,16 @@ def assess(result: Reconstruction, facenet: InceptionResnetV1 | None = None) -> 
         identity_distances=tuple(round(distance, PLACES) for distance in result.identity_distances),
         facenet_cosines=() if facenet is None else facenet_cosines(result.views, facenet),
     )
-    return replace(quality, warnings=tuple(find_warnings(quality)))
+    return replace(quality, warnings=(*of_the_file(result), *find_warnings(quality)))
+
+
+def of_the_file(result: Reconstruction) -> Iterator[QualityWarning]:
+    """What was done about a file that breaks off or shows a face that is not upright."""
+    if not result.complete:
+        yield QualityWarning("incomplete", "The file breaks off before its end: what is missing is grey.")
+    if result.turn:
+        degrees = {1: "90 degrees counter-clockwise", 2: "180 degrees", 3: "90 degrees clockwise"}[result.turn]
+        yield QualityWarning("upright", f"The face was not upright: the photograph was turned by {degrees}.")
 
 
 def find_warnings(quality: Quality) -> Iterator[QualityWarning]:

@@ -6,23 +6,25 @@ import errno
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from tqdm import tqdm
 
 from ftim import __version__
 from ftim.assets import sha256_of
 from ftim.completion.weights import SHIPPED, weights_path
 from ftim.errors import OutputError, SettingsError
+from ftim.finder import FoundFace
 from ftim.morphable.open_head import OPEN_HEAD_PATH
 from ftim.morphable.template import TEMPLATE_PATH
 from ftim.outputs import whole_file
-from ftim.photo import read_photo
+from ftim.photo import Photograph, open_photo
 from ftim.photo_search import Search
 from ftim.pipeline import Cover, Pipeline
 from ftim.provenance import code_sha256
@@ -44,6 +46,7 @@ from ftim.result_folders import (
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """After which no further photograph can be written either."""
+_REASON = re.compile(r"\w+: ")
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class Batch:
         failures = {shown(folder): reason for folder, reason in search.unreadable.items()}
         warned: dict[str, list[str]] = {}
         self._make_output()
+        self._check_list()
         names = self._names(search)
         clear_leftovers((self.output / name).parent for name in names.values())
         for photo, name in tqdm(names.items(), unit="photo", disable=quiet):
@@ -143,11 +147,21 @@ class Batch:
                 if texts := [warning.text for quality in qualities for warning in quality.warnings]:
                     warned[shown(photo)] = texts
             except Exception as error:
-                if isinstance(error.__cause__, OSError) and error.__cause__.errno in DISK_ERRORS:
-                    raise
                 failures[shown(photo)] = shown(f"{type(error).__name__}: {error}")
+                if isinstance(error.__cause__, OSError) and error.__cause__.errno in DISK_ERRORS:
+                    with suppress(OutputError):
+                        self._list_failures(failures)
+                    raise
         self._list_failures(failures)
         return Outcome(done, kept, failures, warned)
+
+    def _check_list(self) -> None:
+        """Raises ``OutputError`` where the list of failures would replace a file of someone else."""
+        path = self.output / FAILURES
+        if path.exists() and not _is_list_of_failures(path):
+            raise OutputError(
+                f"{shown(path)} is there and is not ours; nothing was done. Move it, or choose another output folder"
+            )
 
     def _make_output(self) -> None:
         try:
@@ -161,7 +175,10 @@ class Batch:
         """A folder for each photograph: its own from before where there is one. A folder with another photograph's
         result stays that photograph's: a number is added to the name until one is free."""
         wanted = dict(zip(search.photos, folder_names(search.photos.values()), strict=True))
-        own = {photo: self._own(folder_names([place])[0], photo) for photo, place in search.photos.items()}
+        own = {
+            photo: self._own(folder_names([place])[0], photo) or self._own(wanted[photo], photo)
+            for photo, place in search.photos.items()
+        }
         names: dict[Path, str] = {}
         for photo in sorted(wanted, key=lambda photo: own[photo] is None):
             name = own[photo]
@@ -196,7 +213,7 @@ class Batch:
         """A result belongs to its photograph's place, seen from the output folder, and to its content."""
         if not isinstance(recorded, dict):
             return recorded == photo.name  # of an earlier version, which knew no more
-        return recorded.get("path") == self._place(photo) or recorded.get("sha256") == _content(photo)
+        return recorded.get("path") == self._place(photo) and recorded.get("sha256") == _content(photo)
 
     def _place(self, photo: Path) -> str:
         try:
@@ -205,29 +222,30 @@ class Batch:
             return shown(photo.resolve().as_posix())
 
     def _one(self, photo: Path, name: str, key: str) -> list[Quality]:
-        pixels = read_photo(photo)
-        indices = self._indices(pixels)
+        faces = self._faces(open_photo(photo))
         several = self.settings.face == "all"
-        folders = [self.output / (face_folder(name, index) if several else name) for index in indices]
+        folders = [self.output / (face_folder(name, index) if several else name) for index in faces]
         for path in folders:
             check_replaceable(path)
         about: dict[str, Any] = {"photo": {"path": self._place(photo), "sha256": sha256_of(photo)}}
         qualities = []
-        for index, path in zip(indices, folders, strict=True):
+        for (index, face), path in zip(faces.items(), folders, strict=True):
             started = time.perf_counter()
-            result = self.pipeline.reconstruct(pixels, self.settings.completion, index, self.settings.cover)
+            result = self.pipeline.reconstruct(photo, self.settings.completion, cover=self.settings.cover, found=face)
             taken = time.perf_counter() - started
             qualities.append(assess(result))
             with result_folder(path, self.overwrite) as folder:
                 result.save(folder, self.settings.formats)
-                about |= {"face": index, "faces": len(indices), "key": key, "files": _files(folder, path)}
+                about |= {"face": index, "faces": len(faces), "key": key, "files": _files(folder, path)}
                 self._report(folder, about, result, qualities[-1], taken)
         return qualities
 
-    def _indices(self, pixels: np.ndarray) -> list[int]:
+    def _faces(self, photo: Photograph) -> dict[int, FoundFace]:
+        """The faces that the settings ask for, by their numbers. Raises ``FaceError``."""
         if self.settings.face == "all":
-            return list(range(max(1, len(self.pipeline.detector.detect(pixels)))))
-        return [0 if self.settings.face == "largest" else int(self.settings.face)]
+            return dict(enumerate(self.pipeline.finder.every(photo)))
+        index = 0 if self.settings.face == "largest" else int(self.settings.face)
+        return {index: self.pipeline.finder.one(photo, index)}
 
     def _report(
         self, folder: Path, about: dict[str, Any], result: Reconstruction, quality: Quality, seconds: float
@@ -252,23 +270,15 @@ class Batch:
 
     def _finished(self, name: str, key: str) -> bool:
         """Whether all faces of a photograph have their folders, made with these settings."""
-        first = self.output / (face_folder(name, 0) if self.settings.face == "all" else name) / REPORT
-        try:
-            report = json.loads(first.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError):
-            return False
-        others = [self.output / face_folder(name, index) / REPORT for index in range(1, report.get("faces", 1))]
-        return bool(report.get("key") == key) and all(path.is_file() for path in others)
+        several = self.settings.face == "all"
+        first = self.output / (face_folder(name, 0) if several else name)
+        count = (read_report(first) or {}).get("faces", 1) if several else 1
+        folders = [first, *(self.output / face_folder(name, index) for index in range(1, count))]
+        return all(_is_whole(folder, key) for folder in folders)
 
     def _list_failures(self, failures: dict[str, str]) -> None:
         """Written anew after each run; gone when nothing failed."""
         path = self.output / FAILURES
-        if path.exists() and not _is_list_of_failures(path):
-            if failures:
-                raise OutputError(
-                    f"{shown(path)} is there and is not ours: move it, to have the list of failures there"
-                )
-            return
         if not failures:
             path.unlink(missing_ok=True)
             return
@@ -282,7 +292,19 @@ def _is_list_of_failures(path: Path) -> bool:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(value, dict) and set(value) == {"ftim", "failures"}
+    if not isinstance(value, dict):
+        return False
+    # Earlier versions wrote the reasons by photograph and nothing else.
+    reasons = value["failures"] if set(value) == {"ftim", "failures"} else value
+    return bool(reasons) and all(isinstance(reason, str) and _REASON.match(reason) for reason in reasons.values())
+
+
+def _is_whole(folder: Path, key: str) -> bool:
+    """Whether a result was made with these settings and has all its files."""
+    report = read_report(folder)
+    return (
+        report is not None and report.get("key") == key and all((folder / name).is_file() for name in report["files"])
+    )
 
 
 def _content(photo: Path) -> str | None:

@@ -38,7 +38,7 @@ class Reconstruction:
     """Everything that one face gave; each field is a batch of one, at the photograph's own resolution."""
 
     photo: np.ndarray
-    """(H, W, 3) uint8 RGB."""
+    """(H, W, 3) uint8 RGB, upright for this face."""
     face: Face
     fit: Fit
     """Its light is one on average on the skin that was seen; the skin's tone is the albedo's (``ftim.tone``)."""
@@ -53,6 +53,14 @@ class Reconstruction:
     """Of all photographs that it was made from, this one first, in crops of the fit's size: a batch of one to three."""
     identity_distances: tuple[float, ...] = ()
     """Of each further photograph's head, fitted by itself, from the first's (``ftim.identity``)."""
+    confidence: float = 1.0
+    """In [0, 1], that it is a human face; of several photographs the least (``ftim.face_check``)."""
+    turn: int = 0
+    """Quarter turns counter-clockwise that ``photo`` was turned by, so that the face is upright."""
+    reduction: int = 1
+    """Pixels of the file along one of ``photo``: large photographs are reduced (``ftim.photo.open_photo``)."""
+    complete: bool = True
+    """Whether the file does not break off before its end."""
 
     @property
     def overlay(self) -> np.ndarray:

@@ -30,7 +30,8 @@ from tqdm import tqdm
 
 from ftim.data import load_frll, load_official_portraits, load_webmorph
 from ftim.data.photo_set import PhotoFile
-from ftim.face import FaceDetector, align
+from ftim.detector import FaceDetector
+from ftim.face import align
 from ftim.morphable.model import MorphableModel
 from ftim.morphable.open_head import load_open_head
 from ftim.morphable.template import MEAN_SKIN_ALBEDO, TEMPLATE_PATH, TEMPLATE_SIZE

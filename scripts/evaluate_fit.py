@@ -30,8 +30,9 @@ from tqdm import tqdm
 
 from ftim.data import load_celeba, load_frll, load_official_portraits, load_portraits, load_webmorph
 from ftim.data.photo_set import PhotoSet
+from ftim.detector import FaceDetector, detect_face
 from ftim.errors import FtimError
-from ftim.face import FaceDetector, align, detect_face
+from ftim.face import align
 from ftim.morphable.open_head import load_open_head
 from ftim.morphable.template import load_template_albedo
 from ftim.outputs import whole_file

@@ -27,8 +27,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ftim.data import load_portraits
+from ftim.detector import FaceDetector, detect_face
 from ftim.errors import FtimError
-from ftim.face import FaceDetector, align, detect_face
+from ftim.face import align
 from ftim.morphable.open_head import load_open_head
 from ftim.outputs import whole_file
 from ftim.photo import read_photo

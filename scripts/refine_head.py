@@ -32,8 +32,9 @@ from tqdm import tqdm
 from ftim.canonical_face import load_canonical_face
 from ftim.data import load_frll, load_official_portraits, load_webmorph
 from ftim.data.frll import EXPRESSIONS as FRLL_EXPRESSIONS
+from ftim.detector import FaceDetector, detect_face
 from ftim.errors import FtimError
-from ftim.face import FaceDetector, align, detect_face
+from ftim.face import align
 from ftim.landmarks import LANDMARK_MIRROR
 from ftim.morphable.expressions import EXPRESSION_MIRROR
 from ftim.morphable.model import MorphableModel

@@ -11,6 +11,8 @@ import numpy as np
 from demo.studio import Studio, View
 from ftim.data import load_portraits
 from ftim.errors import NoFaceError
+from ftim.finder import FoundFace
+from ftim.photo import Photograph
 from ftim.pipeline import Pipeline
 from ftim.reconstruction import Reconstruction
 
@@ -29,13 +31,16 @@ class FakeStudio(Studio):
         self.asked: list[int] = []
         """The first pixel of each photograph, in order."""
 
-    def faces(self, photo: np.ndarray, size: int) -> list[np.ndarray]:
-        return [photo[:8, :8]] * 2
+    def faces(self, photo: Photograph, size: int) -> list[FoundFace]:
+        return [self.face(photo, size, index) for index in range(2)]
 
-    def reconstruct(self, photo: np.ndarray, size: int, face: int, tell: Callable[[str], None]) -> Reconstruction:
-        if photo.mean() < 5:
+    def face(self, photo: Photograph, size: int, index: int) -> FoundFace:
+        if photo.pixels.mean() < 5:
             raise NoFaceError("No face was found")
-        self.asked.append(int(photo[0, 0, 0]))
+        return FoundFace(photo, a_result().face, a_result().fit, 1.0)
+
+    def reconstruct(self, face: FoundFace, size: int, tell: Callable[[str], None]) -> Reconstruction:
+        self.asked.append(int(face.photo.pixels[0, 0, 0]))
         time.sleep(self.seconds)
         return a_result()
 

@@ -26,7 +26,8 @@ from benchmark.overlays import (
 from benchmark.records import RecordError, Result
 from benchmark.run import BenchmarkConfig, RunError, evaluate
 from ftim.data import PhotoFile
-from ftim.face import Detection, align
+from ftim.detector import Detection
+from ftim.face import align
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
 from ftim.structures import Face
@@ -154,8 +155,8 @@ def test_what_is_wrong_with_one_file_is_one_row(tmp_path: Path, photos: Path, ov
         "a": "OverlayMissingError: theirs has no overlay of the photograph a: write one called a.png",
         "b": "OverlaySizeError: theirs: b.jpg has 50 x 60 pixels; write it with 40 x 40 as the photograph b has, "
         "or with 32 x 32 as the crop around the face",
-        "c": "OverlayUnreadableError: theirs: c.JPEG is not an image of a known kind; convert it to JPEG or PNG "
-        "(HEIC photographs of phones are not supported); write this overlay again",
+        "c": "OverlayUnreadableError: theirs: c.JPEG is not an image of a known kind; convert it to JPEG or PNG; "
+        "write this overlay again",
         "d": "OverlayUnreadableError: theirs: d.png has transparent pixels: lay it over the photograph before it is "
         "saved",
     }

@@ -14,7 +14,8 @@ from torch.nn.functional import grid_sample
 
 from ftim.completion.base import delight
 from ftim.completion.photographed import PhotographedTexture
-from ftim.face import Detection, align
+from ftim.detector import Detection
+from ftim.face import align
 from ftim.morphable import EXPRESSIONS, MorphableModel, Region
 from ftim.morphable.expressions import EXPRESSION_MIRROR
 from ftim.morphable.model import OPENINGS

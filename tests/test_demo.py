@@ -26,8 +26,10 @@ from demo.presets import PRESETS
 from demo.sessions import Sessions
 from demo.studio import FILES, VIEW_SIDE, Studio, View, read_upload, save_head, thumbnail
 from ftim.errors import PhotoError
+from ftim.finder import FoundFace
 from ftim.io.glb import UNLIT
 from ftim.morphable import EXPRESSIONS
+from ftim.photo import Photograph
 from ftim.pipeline import Pipeline
 from ftim.quality import QualityWarning, assess
 from ftim.reconstruction import to_uint8
@@ -96,8 +98,8 @@ def test_uploads_that_are_no_photographs_are_named_without_their_place(tmp_path:
     letter = tmp_path / "letter.jpg"
     letter.write_text("Dear Sir")
     large = tmp_path / "large.png"
-    Image.new("1", (6000, 5000)).save(large)
-    for path, message in ((letter, "known kind"), (large, "25 megapixels"), (picture(tmp_path / "s.png", 1), "")):
+    Image.new("1", (20000, 11000)).save(large)
+    for path, message in ((letter, "known kind"), (large, "210 megapixels"), (picture(tmp_path / "s.png", 1), "")):
         if not message:
             Image.new("RGB", (8, 8)).save(path)
             message = "at least 32"
@@ -107,8 +109,8 @@ def test_uploads_that_are_no_photographs_are_named_without_their_place(tmp_path:
 
 
 def test_a_thumbnail_is_square_beyond_the_rim() -> None:
-    photo = np.full((50, 40, 3), 200, np.uint8)
-    assert thumbnail(photo, (0.0, 0.0, 30.0, 45.0)).shape == (144, 144, 3)
+    photo = Photograph(np.full((50, 40, 3), 200, np.uint8))
+    assert thumbnail(FoundFace(photo, a_result().face, a_result().fit, 1.0)).shape == (144, 144, 3)
 
 
 def test_a_real_portrait_through_the_studio(tmp_path: Path) -> None:
@@ -116,7 +118,7 @@ def test_a_real_portrait_through_the_studio(tmp_path: Path) -> None:
     pipeline = Pipeline.build(texture_size=256)
     studio = Studio(lambda size: pipeline)
     result = a_result()
-    assert len(studio.faces(result.photo, 256)) == 1
+    assert len(studio.faces(Photograph(result.photo), 256)) == 1
     front = studio.view(result, View())
     assert front.shape == (VIEW_SIDE, VIEW_SIDE, 4) and front[0].max() == 0, "the crown is in the picture"
     assert 0.2 < (front[..., 3] > 0).mean() < 0.8

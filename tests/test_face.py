@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from ftim.data import load_portraits
+from ftim.detector import MIN_FACE_SIDE, Detection, FaceDetector, cut, cut_reduced, detect_face
 from ftim.errors import FaceIndexError, FaceTooSmallError, NoFaceError
-from ftim.face import MIN_FACE_SIDE, Detection, FaceDetector, align, detect_face, recut
+from ftim.face import align, recut
 from ftim.landmarks import CHIN, LEFT_IRIS, MOUTH_LEFT, NOSE_TIP, RIGHT_IRIS, mirror_landmarks
 from ftim.morphable.expressions import EXPRESSIONS
 from ftim.photo import read_photo
@@ -247,7 +248,7 @@ def test_aligning_the_mirrored_photo_gives_the_mirrored_crop(width: int, side: f
 def test_quiet_and_clean_at_exit(photo: np.ndarray, tmp_path: Path) -> None:
     Image.fromarray(photo).save(tmp_path / "p.png")
     code = (
-        "import sys; from ftim.face import FaceDetector; from ftim.photo import read_photo\n"
+        "import sys; from ftim.detector import FaceDetector; from ftim.photo import read_photo\n"
         "detector = FaceDetector(); print(len(detector.detect(read_photo(sys.argv[1]))))"
     )
     done = subprocess.run(
@@ -268,3 +269,16 @@ def test_the_same_square_on_other_pixels() -> None:
     assert float((small - face.image).abs().mean()) < 0.01
     corner = larger.crop_to_photo[0, 0] * 128 + larger.crop_to_photo[0, 1:]
     assert torch.allclose(corner, face.crop_to_photo[0, 0] * 64 + face.crop_to_photo[0, 1:], atol=1e-4)
+
+
+def test_a_large_window_is_cut_on_fewer_pixels() -> None:
+    """What it shows, and where, is what a whole window shows."""
+    y, x = np.mgrid[0:300, 0:400]
+    photo = np.stack([x / 2, y / 2, 0 * x], axis=-1).astype(np.uint8)
+    for left, top, width, height in ((0, 0, 400, 300), (-120, -75, 640, 450), (37, 101, 200, 160)):
+        part, first, upper, factor = cut_reduced(photo, left, top, width, height, 100)
+        assert max(part.shape) <= 100 and 0 <= left - first < factor and 0 <= top - upper < factor
+        expected = cut(photo, first, upper, part.shape[1] * factor, part.shape[0] * factor)
+        blocks = expected.reshape(part.shape[0], factor, part.shape[1], factor, 3).mean((1, 3))
+        assert np.abs(part - blocks).mean() < 1
+    assert cut_reduced(photo, -5, 7, 90, 80, 100)[1:] == (-5, 7, 1)

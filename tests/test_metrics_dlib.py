@@ -14,8 +14,9 @@ from benchmark import scoring
 from benchmark.scoring import Scorer
 from ftim.assets import ASSETS, AssetStore
 from ftim.data import load_portraits
+from ftim.detector import FaceDetector, detect_face
 from ftim.errors import AssetUnavailableError, ModelFileError
-from ftim.face import FaceDetector, align, detect_face
+from ftim.face import align
 from ftim.metrics import chip_grid, descriptor_distance, face_chips, face_descriptor, load_dlib_face, on_grey
 from ftim.metrics.dlib_face import ASSET, CHIP, LANDMARKS, DlibMissingError
 from ftim.photo import read_photo

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from ftim.errors import PhotoError
-from ftim.photo import MAX_PIXELS, MIN_SIDE, read_photo
+from ftim.photo import MAX_PIXELS, MIN_SIDE, open_photo, read_photo, reduction_of, register_heif
 
 HEIGHT, WIDTH = 48, 64
 
@@ -141,6 +141,10 @@ def test_broken_profile_is_ignored(tmp_path: Path) -> None:
     assert np.array_equal(photo, picture())
 
 
+def noise() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+
+
 def refused(path: Path, reason: str) -> None:
     with pytest.raises(PhotoError, match=reason) as error:
         read_photo(path)
@@ -163,16 +167,75 @@ def test_text_file_named_jpg(tmp_path: Path) -> None:
 
 def test_empty_file(tmp_path: Path) -> None:
     (tmp_path / "p.jpg").touch()
-    refused(tmp_path / "p.jpg", "not an image")
+    refused(tmp_path / "p.jpg", "is empty: it has 0 bytes")
 
 
-@pytest.mark.parametrize("name", ["p.jpg", "p.png"])
-@pytest.mark.parametrize("part", [0.5, 0.9])
+@pytest.mark.parametrize("start", ["<!DOCTYPE html>", "\ufeff\n<html lang='en'>", "<?xml version='1.0'?>"])
+def test_a_web_page_that_was_saved_as_a_photograph(tmp_path: Path, start: str) -> None:
+    path = tmp_path / "p.jpg"
+    path.write_text(start + "<body>Not found</body>", encoding="utf-8")
+    refused(path, "is a web page and no photograph")
+
+
+def test_heic_is_named_where_it_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "p.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    refused(tmp_path / "p.heic", r"damaged" if register_heif() else r"HEIC photograph: pip install 'ftim\[heic\]'")
+
+
+@pytest.mark.parametrize(("name", "part"), [("p.jpg", 0.5), ("p.png", 0.5), ("p.png", 0.9)])
 def test_truncated_file(tmp_path: Path, name: str, part: float) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-    path = written(tmp_path, Image.fromarray(noise), name)
+    path = written(tmp_path, Image.fromarray(noise()), name)
     os.truncate(path, int(path.stat().st_size * part))
-    refused(path, "damaged or incomplete")
+    refused(path, "breaks off: its lower" if name == "p.jpg" else "damaged or incomplete")
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_without_its_last_bytes_is_read(tmp_path: Path, progressive: bool) -> None:
+    path = written(tmp_path, Image.fromarray(noise()), "p.jpg", progressive=progressive)
+    whole = open_photo(path)
+    os.truncate(path, path.stat().st_size - 2)
+    cut = open_photo(path)
+    assert whole.complete and not cut.complete
+    assert np.array_equal(cut.pixels[:160], whole.pixels[:160])
+
+
+def test_16_bit_pgm(tmp_path: Path) -> None:
+    values = np.linspace(0, 65535, 1600).round().reshape(40, 40)
+    (tmp_path / "p.pgm").write_bytes(b"P5 40 40 65535\n" + values.astype(">u2").tobytes())
+    assert np.array_equal(read_photo(tmp_path / "p.pgm")[..., 0], np.floor((values + 128) / 257))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_large_photograph_is_reduced_and_its_parts_are_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orientation: int, suffix: str
+) -> None:
+    """Of odd sides, in every orientation, and turned afterwards: a part shows what the reduced picture shows there."""
+    smooth = np.asarray(Image.fromarray(noise()).resize((12, 9)).resize((401, 303), Image.Resampling.BICUBIC))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = written(tmp_path, Image.fromarray(smooth), f"p{suffix}", exif=exif)
+    upright = read_photo(path)
+    monkeypatch.setattr("ftim.photo.WHOLE_PIXELS", 20_000)
+    photo = open_photo(path)
+    assert photo.reduction == 4 and sorted(photo.pixels.shape[:2]) == [75, 100]
+    for turn in range(4):
+        turned = photo.turned(turn)
+        part = turned.part((20, 8, 52, 48))
+        assert part.shape == (160, 128, 3)
+        small = np.asarray(Image.fromarray(part).reduce(4)).astype(float)
+        assert np.abs(small - turned.pixels[8:48, 20:52]).mean() < 2
+    whole = photo.part((0, 0, *reversed(photo.pixels.shape[:2])))
+    assert any(
+        np.array_equal(whole, upright[y : y + whole.shape[0], x : x + whole.shape[1]])
+        for y in range(4)
+        for x in range(4)
+    )
+
+
+def test_no_photograph_of_a_phone_is_too_large() -> None:
+    assert reduction_of(12_000_000) == 1 and reduction_of(48_000_000) == 2
+    assert reduction_of(12_000 * 9_000) == 2 and reduction_of(16_320 * 12_240) == 4 < MAX_PIXELS
 
 
 def test_12_pixel_image(tmp_path: Path) -> None:
@@ -197,4 +260,5 @@ def test_pixel_bomb_is_refused_before_decoding(tmp_path: Path, factor: float) ->
 
 
 def test_32_bit_pixels_are_refused(tmp_path: Path) -> None:
-    refused(written(tmp_path, Image.fromarray(np.zeros((40, 40), np.float32)), "p.tiff"), "32-bit")
+    refused(written(tmp_path, Image.fromarray(np.zeros((40, 40), np.float32)), "p.tiff"), "floating-point")
+    refused(written(tmp_path, Image.fromarray(np.zeros((40, 40), np.int32)), "q.tiff"), "32-bit")

@@ -14,7 +14,7 @@ from PIL import Image
 import ftim
 from ftim.errors import NoFaceError, PhotoError, SettingsError
 from ftim.photo import read_photo
-from ftim.photo_input import to_pixels
+from ftim.photo_input import to_photograph
 
 ROTATED = 6
 """EXIF: turn by a quarter to the right to see it upright."""
@@ -36,7 +36,7 @@ def test_every_form_gives_the_same_pixels(tmp_path: Path) -> None:
     path.write_bytes(file_of(image))
     content = path.read_bytes()
     for photo in (path, str(path), content, bytearray(content), memoryview(content), image, pixels()):
-        assert np.array_equal(to_pixels(photo), pixels())  # type: ignore[arg-type]
+        assert np.array_equal(to_photograph(photo).pixels, pixels())  # type: ignore[arg-type]
 
 
 def test_orientation_of_bytes_and_of_a_lazy_picture_is_applied() -> None:
@@ -44,15 +44,15 @@ def test_orientation_of_bytes_and_of_a_lazy_picture_is_applied() -> None:
     exif[0x0112] = ROTATED
     content = file_of(Image.fromarray(pixels()), exif=exif)
     upright = np.rot90(pixels(), -1)
-    assert np.array_equal(to_pixels(content), upright)
-    assert np.array_equal(to_pixels(Image.open(io.BytesIO(content))), upright)
+    assert np.array_equal(to_photograph(content).pixels, upright)
+    assert np.array_equal(to_photograph(Image.open(io.BytesIO(content))).pixels, upright)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "I;16", "HSV", "LAB"])
 def test_pictures_of_every_mode_are_read_as_files_are(mode: str) -> None:
     grey = Image.fromarray(np.full((40, 40), 40_000, np.uint16))
     image = grey if mode == "I;16" else Image.fromarray(pixels()).convert("RGB").convert(mode)
-    got = to_pixels(image)
+    got = to_photograph(image).pixels
     assert got.dtype == np.uint8 and got.shape[2] == 3
     if mode == "I;16":
         assert int(got[0, 0, 0]) == round(40_000 / 257)
@@ -61,13 +61,13 @@ def test_pictures_of_every_mode_are_read_as_files_are(mode: str) -> None:
 def test_a_picture_that_is_cut_off_is_an_error_in_words() -> None:
     content = file_of(Image.fromarray(pixels()).resize((400, 400)), "JPEG")
     with pytest.raises(PhotoError, match="cannot be read"):
-        to_pixels(Image.open(io.BytesIO(content[:1500])))
+        to_photograph(Image.open(io.BytesIO(content[:1500])))
 
 
 @pytest.mark.parametrize("content", [b"", b"<html></html>", b"\x89PNG\r\n\x1a\n"])
 def test_bytes_that_are_no_picture_are_an_error_without_their_content(content: bytes) -> None:
     with pytest.raises(PhotoError, match=r"^the photograph"):
-        to_pixels(content)
+        to_photograph(content)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_bytes_that_are_no_picture_are_an_error_without_their_content(content: b
 )
 def test_other_arrays_say_what_is_needed(array: np.ndarray) -> None:
     with pytest.raises(PhotoError, match=r"give \(H, W, 3\) uint8"):
-        to_pixels(array)
+        to_photograph(array)
 
 
 @pytest.mark.parametrize("photo", [None, 3, 2.5, {"a": 1}, object()])

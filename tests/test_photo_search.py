@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from ftim.errors import SettingsError
-from ftim.photo_search import Search, find_photos, register_heif
+from ftim.photo import register_heif
+from ftim.photo_search import Search, find_photos
 from ftim.result_folders import REPORT
 
 
@@ -111,3 +112,46 @@ def test_awkward_names_are_found(tmp_path: Path) -> None:
     for name in made:
         (tmp_path / os.fsdecode(name)).write_bytes(b"")
     assert len(find_photos((str(tmp_path),)).photos) == len(made)
+
+
+def test_links_are_accounted_for(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "z.jpg").write_bytes(b"")
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (folder / "z.jpg").symlink_to(tmp_path / "elsewhere" / "z.jpg")
+    search = find_photos((str(folder),))
+    assert places(search) == ["a.jpg", "z.jpg", "deeper/b.PNG"]
+    assert {"1 linked folder(s) left alone", "1 link(s) to nothing left alone"} <= set(search.remarks())
+
+
+def test_a_pattern_passes_results_over(folder: Path) -> None:
+    search = find_photos((str(folder / "**" / "*.[jpP]*[gG]"),))
+    assert places(search) == ["a.jpg", "b.PNG"] and search.in_results == 1
+    assert "1 files of results left alone" in search.remarks()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["b" * 300 + ".jpg", "~nobody-of-this-name/a.jpg", "a\0.jpg", "photo.jpg/under/it.jpg"]
+)
+def test_names_that_cannot_be_are_named(tmp_path: Path, wrong: str) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"")
+    text = wrong if wrong[0] == "~" else str(tmp_path / wrong)
+    with pytest.raises(SettingsError, match="there is no such file or folder"):
+        find_photos((text,))
+
+
+def test_a_photograph_in_a_folder_that_cannot_be_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are done."""
+    real = Path.stat
+
+    def refuses(path: Path, **keywords: bool) -> os.stat_result:
+        if "locked" in path.parts:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **keywords)
+
+    (tmp_path / "a.jpg").write_bytes(b"")
+    monkeypatch.setattr(Path, "stat", refuses)
+    locked = tmp_path / "locked" / "b.jpg"
+    search = find_photos((str(locked), str(tmp_path / "a.jpg")))
+    assert places(search) == ["a.jpg"] and search.unreadable == {locked: "PermissionError: Permission denied"}

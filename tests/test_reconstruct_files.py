@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -206,11 +207,62 @@ def test_the_output_may_lie_among_the_photographs(folder: Path, pipeline: Pipeli
     assert "params.json is not as ftim wrote it" in again.failures[str(folder / "a.jpg")]
 
 
-def test_a_list_of_failures_of_someone_else_stays(folder: Path, tmp_path: Path, pipeline: Pipeline) -> None:
-    (tmp_path / FAILURES).write_text("[]")
-    with pytest.raises(OutputError, match="not ours"):
-        batch(tmp_path, pipeline, formats=("json",)).run(some_of(folder, "letter.jpg"), quiet=True)
-    assert (tmp_path / FAILURES).read_text() == "[]"
+@pytest.mark.parametrize("text", ["[]", "{}", '{"quarter": "good"}', "not even JSON"])
+def test_a_list_of_failures_of_someone_else_stays(folder: Path, tmp_path: Path, pipeline: Pipeline, text: str) -> None:
+    """And is found before any work is done."""
+    (tmp_path / FAILURES).write_text(text)
+    with pytest.raises(OutputError, match="not ours; nothing was done"):
+        batch(tmp_path, pipeline, formats=("json",)).run(some_of(folder, "a.jpg"), quiet=True)
+    assert (tmp_path / FAILURES).read_text() == text and not (tmp_path / "a").exists()
+
+
+def test_a_list_of_failures_of_an_earlier_version_is_ours(folder: Path, tmp_path: Path, pipeline: Pipeline) -> None:
+    (tmp_path / FAILURES).write_text(json.dumps({"b.jpg": "PhotoError: b.jpg is empty"}))
+    outcome = batch(tmp_path, pipeline, formats=("json",)).run(some_of(folder, "letter.jpg"), quiet=True)
+    assert json.loads((tmp_path / FAILURES).read_text())["failures"] == outcome.failures
+    assert batch(tmp_path, pipeline, formats=("json",)).run(some_of(folder, "a.jpg"), quiet=True).done == 1
+    assert not (tmp_path / FAILURES).exists()
+
+
+def test_photographs_of_one_name_and_two_suffixes_keep_their_folders(
+    folder: Path, tmp_path: Path, pipeline: Pipeline
+) -> None:
+    Image.open(folder / "deeper" / "b.jpg").save(folder / "a.png")
+    for _ in range(3):
+        search = some_of(folder, "a.jpg", "a.png")
+        assert batch(tmp_path / "out", pipeline, formats=("json",)).run(search, quiet=True).done == 2
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "a.png"]
+
+
+def test_another_photograph_at_the_same_place_has_another_folder(
+    folder: Path, tmp_path: Path, pipeline: Pipeline
+) -> None:
+    for source in ("a.jpg", "deeper/b.jpg", "deeper/b.jpg"):
+        shutil.copy(folder / source, tmp_path / "IMG_1.jpg")
+        run = batch(tmp_path / "out", pipeline, formats=("json",))
+        assert run.run(some_of(tmp_path, "IMG_1.jpg"), quiet=True).done == 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["IMG_1", "IMG_1-2"]
+
+
+def test_a_result_that_lacks_a_file_is_made_again(folder: Path, tmp_path: Path, pipeline: Pipeline) -> None:
+    for expected in (1, 0, 1):
+        run = batch(tmp_path, pipeline, resume=True, formats=("json", "glb"))
+        assert run.run(some_of(folder, "a.jpg"), quiet=True).done == expected
+        if not expected:
+            (tmp_path / "a" / "head.glb").unlink()
+    assert (tmp_path / "a" / "head.glb").is_file()
+
+
+def test_a_full_disk_ends_the_run_with_its_list(
+    folder: Path, tmp_path: Path, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OutputError("no room") from OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pipeline, "reconstruct", full)
+    with pytest.raises(OutputError, match="no room"):
+        batch(tmp_path, pipeline, formats=("json",)).run(some_of(folder, "letter.jpg", "a.jpg"), quiet=True)
+    assert len(json.loads((tmp_path / FAILURES).read_text())["failures"]) == 2
 
 
 def test_no_name_and_no_mistake_ends_a_run(
@@ -223,7 +275,7 @@ def test_no_name_and_no_mistake_ends_a_run(
     outcome = batch(output, pipeline, formats=("json",)).run(some_of(folder, *places), quiet=True)
     assert (outcome.done, outcome.failures) == (3, {}) and len(list(output.iterdir())) == 3
 
-    def breaks(*_: object) -> None:
+    def breaks(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
     monkeypatch.setattr(pipeline, "reconstruct", breaks)

@@ -25,6 +25,8 @@ FACE_REGIONS: tuple[Region, ...] = (Region.FACE, Region.EYES, Region.TEETH, Regi
 
 NOTCH = 2
 """Pixels. Gaps up to twice as wide in the drawn part of the head are closed."""
+STRIP = 256
+"""Rows of a photograph that are worked on at once: a large one needs no more memory than a small one."""
 
 
 class ImageRenderer:
@@ -148,14 +150,16 @@ def paste_back(photo: np.ndarray, face: Face, rendering: Rendering) -> np.ndarra
     rows = slice(max(0, math.floor(top)), min(photo.shape[0], math.ceil(top + side)))
     columns = slice(max(0, math.floor(left)), min(photo.shape[1], math.ceil(left + side)))
     pasted = photo.copy()
-    if rows.start >= rows.stop or columns.start >= columns.stop:
+    if columns.start >= columns.stop:
         return pasted
-    y = (torch.arange(rows.start, rows.stop) + 0.5 - top) / side * 2 - 1
     x = (torch.arange(columns.start, columns.stop) + 0.5 - left) / side * 2 - 1
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)[None]
-    layer = F.grid_sample(layer, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    color, alpha = layer[0, :3].permute(1, 2, 0), layer[0, 3:].permute(1, 2, 0)
-    below = torch.from_numpy(pasted[rows, columns].copy())
-    blended = color * 255 + below * (1 - alpha)
-    pasted[rows, columns] = torch.where(alpha > 0, blended.round().clamp(0, 255), below).to(torch.uint8).numpy()
+    for start in range(rows.start, rows.stop, STRIP):
+        strip = slice(start, min(start + STRIP, rows.stop))
+        y = (torch.arange(strip.start, strip.stop) + 0.5 - top) / side * 2 - 1
+        grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)[None]
+        here = F.grid_sample(layer, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        color, alpha = here[0, :3].permute(1, 2, 0), here[0, 3:].permute(1, 2, 0)
+        below = torch.from_numpy(pasted[strip, columns].copy())
+        blended = color * 255 + below * (1 - alpha)
+        pasted[strip, columns] = torch.where(alpha > 0, blended.round().clamp(0, 255), below).to(torch.uint8).numpy()
     return pasted

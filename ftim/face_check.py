@@ -1,0 +1,119 @@
+"""A second opinion on what the landmarker took for a face: how human the fitted head is, and how alike it looks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ftim.errors import NoFaceError
+from ftim.regressors import landmark_error
+from ftim.render.image import ImageRenderer
+from ftim.render.shading import LUMA
+from ftim.small_faces import SURE as SURE_OF_A_FACE
+from ftim.small_faces import SmallFaces
+from ftim.structures import Face, Fit
+
+SMOOTH = 31
+"""Pixels of a crop of 224: brightness is compared without what is smoother than this."""
+SURE = 0.8
+"""Confidence above which a fit is not questioned; 95 % of training faces are above, and none of what is no face."""
+LEAST = 0.5
+"""Confidence below which the other network decides."""
+MOST_IDENTITY, LARGEST_ERROR = 0.9, 0.05
+"""Beyond these a fit makes no sense, whatever the other network says: no face of training reaches half of either."""
+WEIGHTS = (-16.6, 15.8, 0.7)
+"""Of identity, likeness and one: a logistic regression over faces of training people and made pictures without a face
+(``scripts/evaluate_face_check.py``)."""
+
+
+@dataclass(frozen=True)
+class FaceEvidence:
+    """Of one fitted head."""
+
+    identity: float
+    """Root mean square of the identity coefficients, which is 1 on average over the model's own people."""
+    likeness: float
+    """Correlation of the crop's brightness, without its smooth part, with that of the average face drawn by the fit."""
+    landmark_error: float
+    """Mean of ``ftim.regressors.landmark_error``."""
+
+    @property
+    def confidence(self) -> float:
+        """In [0, 1], that this is a human face, the right way up."""
+        of_identity, of_likeness, offset = WEIGHTS
+        return 1 / (1 + math.exp(-(of_identity * self.identity + of_likeness * self.likeness + offset)))
+
+
+class FaceCheck:
+    """Asks the fit first, and the network of small faces where that is in doubt."""
+
+    def __init__(self, renderer: ImageRenderer, template: Tensor, small_faces: SmallFaces) -> None:
+        """template (3, T, T) sRGB in [0, 1]."""
+        self.renderer = renderer
+        self.template = template
+        self.small_faces = small_faces
+
+    def evidence(self, face: Face, fit: Fit) -> list[FaceEvidence]:
+        """Of each head of a batch."""
+        return face_evidence(self.renderer, self.template, face, fit)
+
+    def __call__(self, face: Face, fit: Fit) -> float:
+        """The confidence in [0, 1] that this is a human face, the other network's where the fit leaves it in doubt; a
+        batch of one.
+
+        Raises ``NoFaceError`` when neither takes it for a face, or when the fit makes no sense.
+        """
+        (evidence,) = self.evidence(face, fit)
+        if evidence.identity > MOST_IDENTITY or evidence.landmark_error > LARGEST_ERROR:
+            shape, error = evidence.identity / MOST_IDENTITY, evidence.landmark_error / LARGEST_ERROR
+            raise NoFaceError(
+                "the head that fits what was found in the photo makes no sense: its shape has "
+                f"{shape:.1f} and its landmarks {error:.1f} times what is accepted. If there is a face, cut out the "
+                "part with it, upright and in full view"
+            )
+        confidence = evidence.confidence
+        if confidence >= LEAST:
+            return confidence
+        crop = (face.image[0].permute(1, 2, 0).cpu().numpy() * 255).round().astype("uint8")
+        other = self.small_faces.sureness(crop)
+        if other < SURE_OF_A_FACE:
+            raise NoFaceError(
+                "what was found in the photo does not look like a human face: the head that fits it is none "
+                f"(confidence {confidence:.2f}). If there is a face, cut out the part with it, upright and in "
+                "full view"
+            )
+        return other
+
+
+@torch.no_grad()
+def face_evidence(renderer: ImageRenderer, template: Tensor, face: Face, fit: Fit) -> list[FaceEvidence]:
+    """Of each head of a batch; template (3, T, T) sRGB in [0, 1]."""
+    drawn = renderer(template[None].expand(len(face.image), -1, -1, -1), fit, face.image)
+    mask = (drawn.mask > 0.5).to(face.image) * face.valid
+    likeness = _correlation(_detail(face.image, mask), _detail(drawn.image, mask), mask)
+    identity = fit.identity.square().mean(1).sqrt()
+    errors = landmark_error(renderer.model, face, fit).mean(1)
+    return [FaceEvidence(*values) for values in torch.stack([identity, likeness, errors.to(identity)], 1).tolist()]
+
+
+def _detail(image: Tensor, mask: Tensor) -> Tensor:
+    """(B, 1, S, S): brightness without its smooth part, both of the mask alone."""
+    luma = torch.einsum("bchw,c->bhw", image, image.new_tensor(LUMA))[:, None]
+    side = SMOOTH * image.shape[-1] // 224 // 2 * 2 + 1
+
+    def blur(value: Tensor) -> Tensor:
+        return F.avg_pool2d(value, side, stride=1, padding=side // 2)
+
+    return (luma - blur(luma * mask) / blur(mask).clamp(min=1e-3)) * mask
+
+
+def _correlation(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
+    """(B,) over the mask; 0 where it is empty or one of the two is flat."""
+    count = mask.sum((1, 2, 3)).clamp(min=1)
+    a, b = ((x - (x.sum((1, 2, 3)) / count)[:, None, None, None]) * mask for x in (a, b))
+    scale = (a.square().sum((1, 2, 3)) * b.square().sum((1, 2, 3))).sqrt()
+    return (a * b).sum((1, 2, 3)) / scale.clamp(min=1e-6)

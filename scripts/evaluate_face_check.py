@@ -1,0 +1,177 @@
+"""How many photographs of people are found, in each of the four quarter turns, and how many pictures without a face
+become heads; and the weights of ``ftim.face_check``.
+
+    FTIM_DATA=../data python scripts/evaluate_face_check.py --not-faces ../not_faces
+    FTIM_DATA=../data python scripts/evaluate_face_check.py --fit
+
+Writes ``results/face_check.json``. ``--not-faces`` is a folder that ``scripts/not_faces.py`` filled. ``--fit`` prints a
+logistic regression over photographs of training people and other made pictures without a face, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import numpy as np
+import torch
+import tyro
+from tqdm import tqdm
+
+from benchmark.provenance import provenance
+from benchmark.records import write_text
+from ftim.data import load_celeba, load_frll, load_official_portraits, load_portraits
+from ftim.errors import FaceError
+from ftim.face import align
+from ftim.face_check import WEIGHTS
+from ftim.photo import Photograph, read_photo
+from ftim.pipeline import Pipeline
+from scripts.not_faces import blobs, clock, color_wheel, flower, noise, smiley, socket
+
+OUTPUT = Path("results/face_check.json")
+MADE = (noise, color_wheel, smiley, blobs, flower, socket, clock)
+"""Kinds of picture that the landmarker takes for faces now and then."""
+MADE_COUNT = 700
+MADE_SEED = 7
+DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class FaceCheckConfig:
+    """What to evaluate."""
+
+    not_faces: Path | None = None
+    sets: tuple[str, ...] = ("portraits", "celeba", "frll")
+    data: Path | None = None
+    """By default FTIM_DATA."""
+    every: int = 1
+    """Only each so manieth photograph; nothing is written then."""
+    processes: int = 2
+    fit: bool = False
+
+
+@cache
+def pipeline() -> Pipeline:
+    """One a process."""
+    torch.set_num_threads(1)
+    return Pipeline.build(texture_size=256)
+
+
+def outcome(path: Path, turn: int) -> tuple[str, float]:
+    """Found, turned (wrongly), or the name of the error; and the confidence."""
+    pixels = np.ascontiguousarray(np.rot90(read_photo(path), turn))
+    try:
+        found = pipeline().finder.one(Photograph(pixels))
+    except FaceError as error:
+        return type(error).__name__, 0.0
+    return ("found" if found.photo.turn == -turn % 4 else "turned"), found.confidence
+
+
+def evidence(pixels: np.ndarray) -> tuple[float, float] | None:
+    """Identity and likeness of the largest find, as it stands."""
+    detections = pipeline().detector.detect(pixels)
+    if not detections or detections[0].side < 24:
+        return None
+    face = align(*detections[0].upright(pixels))
+    (item,) = pipeline().finder.check.evidence(face, pipeline().regressor(face))
+    return item.identity, item.likeness
+
+
+def photographs(name: str, data: Path | None) -> list[Path]:
+    """Of a set by its name."""
+    if name == "celeba":
+        return [photo.path for photo in load_celeba(data).photos]
+    if name == "frll":
+        frll = load_frll(data)
+        return [photo.path for split in ("train", "validation") for photo in frll.photos(split).photos]
+    return [photo.path for photo in load_portraits("all").photos]
+
+
+def tally(pool: ProcessPoolExecutor, name: str, paths: list[Path], turn: int) -> dict[str, Any]:
+    """How each came out."""
+    rows = list(tqdm(pool.map(outcome, paths, repeat(turn), chunksize=4), total=len(paths), desc=f"{name} {90 * turn}"))
+    counts: dict[str, int] = {}
+    for kind, _ in rows:
+        counts[kind] = counts.get(kind, 0) + 1
+    others = {path.stem: kind for path, (kind, _) in zip(paths, rows, strict=True) if kind != "found"}
+    sure = sorted(confidence for kind, confidence in rows if kind == "found")
+    lowest = round(sure[len(sure) // 100], DECIMALS) if sure else None
+    return {"photographs": len(paths)} | counts | {"first percentile of confidence": lowest, "others": others}
+
+
+def evaluate(config: FaceCheckConfig) -> dict[str, Any]:
+    """Every set at every turn, and what is no face."""
+    found: dict[str, Any] = {}
+    with ProcessPoolExecutor(config.processes) as pool:
+        if config.not_faces is not None:
+            paths = sorted(config.not_faces.iterdir())[:: config.every]
+            found["not faces"] = {"0": tally(pool, "not faces", paths, 0)}
+        for name in config.sets:
+            paths = photographs(name, config.data)[:: config.every]
+            found[name] = {str(90 * turn): tally(pool, name, paths, turn) for turn in range(4)}
+    return found
+
+
+def training(data: Path | None) -> Iterator[np.ndarray]:
+    """Photographs of training people."""
+    frll = [photo.path for photo in load_frll(data).photos("train").photos]
+    for path in [*frll[::2], *(photo.path for photo in load_official_portraits("train", data).photos)]:
+        yield read_photo(path)
+
+
+def regression(people: list[tuple[float, float]], others: list[tuple[float, float]]) -> list[float]:
+    """Weights of identity, likeness and one; both classes weigh the same."""
+    values = torch.tensor([*people, *others], dtype=torch.double)
+    is_face = torch.tensor([1.0] * len(people) + [0.0] * len(others), dtype=torch.double)
+    weight = torch.where(is_face == 1, 0.5 / len(people), 0.5 / len(others))
+    mean, scale = values.mean(0), values.std(0)
+    line = torch.zeros(3, dtype=torch.double, requires_grad=True)
+    optimizer = torch.optim.LBFGS([line], max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        logits = (values - mean) / scale @ line[:2] + line[2]
+        errors = torch.nn.functional.binary_cross_entropy_with_logits(logits, is_face, reduction="none")
+        total = (weight * errors).sum() + 1e-4 * line[:2].square().sum()
+        total.backward()
+        return total
+
+    optimizer.step(loss)
+    of_both = (line[:2] / scale).detach()
+    return [*of_both.tolist(), float((line[2] - of_both @ mean).detach())]
+
+
+def fit(data: Path | None) -> None:
+    """Print the weights, beside those in use."""
+    made = (np.asarray(MADE[i % len(MADE)](np.random.default_rng([MADE_SEED, i]))) for i in range(MADE_COUNT))
+    people = [item for pixels in tqdm(training(data)) if (item := evidence(pixels)) is not None]
+    others = [item for pixels in tqdm(made) if (item := evidence(pixels)) is not None]
+    print(f"{len(people)} faces, {len(others)} finds of {MADE_COUNT} that are none")
+    print("identity, likeness, one:", [round(value, 1) for value in regression(people, others)], "in use:", WEIGHTS)
+
+
+def main() -> None:
+    """Run it."""
+    config = tyro.cli(FaceCheckConfig, description=__doc__)
+    if config.fit:
+        fit(config.data)
+        return
+    found = evaluate(config)
+    text = json.dumps({"provenance": provenance(torch.device("cpu"), False), "found": found}, indent=1)
+    if config.every == 1:
+        write_text(OUTPUT, text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import http.client
 import os
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -13,6 +14,9 @@ from tqdm import tqdm
 
 TIMEOUT_SECONDS = 5.0
 """For connecting and for each read."""
+SLOW_SECONDS = 20.0
+LEAST_BYTES_A_SECOND = 2000
+"""A server that is slower over ``SLOW_SECONDS`` is given up, and another source asked."""
 ATTEMPTS = 4
 """How often a connection that breaks in the middle is taken up again."""
 _CHUNK = 1 << 18
@@ -32,11 +36,18 @@ def is_storage_error(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _STORAGE_ERRORS
 
 
-def download(url: str, part: Path, size: int, timeout: float = TIMEOUT_SECONDS, quiet: bool = False) -> None:
+def download(
+    url: str,
+    part: Path,
+    size: int,
+    timeout: float = TIMEOUT_SECONDS,
+    quiet: bool = False,
+    slow_after: float = SLOW_SECONDS,
+) -> None:
     """Download a file of a known size in bytes to ``part``, going on where an earlier attempt stopped.
 
-    On failure ``part`` keeps what came. Raises ``SourceFailedError`` when the server cannot be reached, refuses
-    or breaks off again and again, ``WrongContentError`` when it offers a file of another size, and ``OSError``
+    On failure ``part`` keeps what came. Raises ``SourceFailedError`` when the server cannot be reached, refuses, is too
+    slow or breaks off again and again, ``WrongContentError`` when it offers a file of another size, and ``OSError``
     when ``part`` cannot be written. The content is not checked here.
     """
     if part.exists() and part.stat().st_size > size:
@@ -50,7 +61,7 @@ def download(url: str, part: Path, size: int, timeout: float = TIMEOUT_SECONDS, 
             if present == size:
                 return
             try:
-                _continue_download(url, part, present, size, timeout, bar)
+                _continue_download(url, part, present, size, timeout, bar, slow_after)
             except (http.client.HTTPException, OSError) as error:
                 if is_storage_error(error):
                     raise
@@ -62,7 +73,9 @@ def download(url: str, part: Path, size: int, timeout: float = TIMEOUT_SECONDS, 
     raise SourceFailedError(reason)
 
 
-def _continue_download(url: str, part: Path, present: int, size: int, timeout: float, bar: tqdm) -> None:
+def _continue_download(
+    url: str, part: Path, present: int, size: int, timeout: float, bar: tqdm, slow_after: float
+) -> None:
     """One connection; returns when the server is done, which may be too early."""
     request = urllib.request.Request(url, headers={"User-Agent": "ftim", "Accept-Encoding": "identity"})
     if present:
@@ -89,10 +102,16 @@ def _continue_download(url: str, part: Path, present: int, size: int, timeout: f
         if length is not None and present + int(length) != size:
             raise WrongContentError(f"it offers a file of {present + int(length)} bytes instead of {size}")
         with open(part, "ab" if resumed else "wb") as file:
+            since, came = time.monotonic(), 0
             while present < size:
-                chunk = response.read(min(_CHUNK, size - present))
+                chunk = response.read1(min(_CHUNK, size - present))
                 if not chunk:
                     break
+                came += len(chunk)
+                if (seconds := time.monotonic() - since) > slow_after:
+                    if came < LEAST_BYTES_A_SECOND * seconds:
+                        raise SourceFailedError(f"the server is too slow: {came / seconds:.0f} bytes a second")
+                    since, came = time.monotonic(), 0
                 file.write(chunk)
                 present += len(chunk)
                 bar.update(len(chunk))

@@ -227,7 +227,7 @@ class Batch:
         folders = [self.output / (face_folder(name, index) if several else name) for index in faces]
         for path in folders:
             check_replaceable(path)
-        about: dict[str, Any] = {"photo": {"path": self._place(photo), "sha256": sha256_of(photo)}}
+        origin = {"path": self._place(photo), "sha256": sha256_of(photo)}
         qualities = []
         for (index, face), path in zip(faces.items(), folders, strict=True):
             started = time.perf_counter()
@@ -236,7 +236,13 @@ class Batch:
             qualities.append(assess(result))
             with result_folder(path, self.overwrite) as folder:
                 result.save(folder, self.settings.formats)
-                about |= {"face": index, "faces": len(faces), "key": key, "files": _files(folder, path)}
+                about: dict[str, Any] = {
+                    "photo": origin | {"turned": 90 * result.turn, "reduced": result.reduction},
+                    "face": index,
+                    "faces": len(faces),
+                    "key": key,
+                    "files": _files(folder, path),
+                }
                 self._report(folder, about, result, qualities[-1], taken)
         return qualities
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,8 @@ class Site:
     ranges: bool = True
     cut_after: int | None = None
     """Break off the connection after so many bytes, this once."""
+    pause: float = 0.0
+    """Seconds between pieces of a hundred bytes."""
     status: int = 200
     asked: list[str | None] = field(default_factory=list)
     """The Range header of each request."""
@@ -41,7 +44,12 @@ def serve(site: Site) -> Iterator[Site]:
             self.end_headers()
             if site.cut_after is not None:
                 body, site.cut_after = body[: site.cut_after], None
-            self.wfile.write(body)
+            with contextlib.suppress(ConnectionError):  # given up by the client
+                while site.pause and body:
+                    self.wfile.write(body[:100])
+                    body = body[100:]
+                    time.sleep(site.pause)
+                self.wfile.write(body)
 
         def log_message(self, format: str, *values: object) -> None:
             pass

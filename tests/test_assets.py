@@ -17,6 +17,7 @@ from ftim.archives import Progress, run_pip
 from ftim.asset_listing import list_assets
 from ftim.asset_table import ASSETS, Asset, PypiArchive
 from ftim.assets import AssetStore, asset_path, find_asset
+from ftim.downloads import SourceFailedError, download
 from ftim.errors import AssetError, AssetHashError, AssetStorageError, AssetUnavailableError
 from tests.local_site import Site, serve
 
@@ -165,6 +166,16 @@ def test_download_begins_anew_when_the_server_cannot_resume(tmp_path: Path) -> N
     with serve(Site(CONTENT, ranges=False)) as site:
         assert store_in(tmp_path).path(make_asset(site.url)).read_bytes() == CONTENT
     assert site.asked == ["bytes=1234-"]
+
+
+def test_a_server_that_drips_is_given_up(tmp_path: Path) -> None:
+    """Each read is quick, and the whole would take hours; what came is kept."""
+    with (
+        serve(Site(CONTENT, pause=0.06)) as site,
+        pytest.raises(SourceFailedError, match=r"too slow: .* bytes a second"),
+    ):
+        download(site.url, tmp_path / "part", len(CONTENT), quiet=True, slow_after=0.4)
+    assert 100 <= (tmp_path / "part").stat().st_size < 5000
 
 
 def test_wrong_content_everywhere(tmp_path: Path) -> None:

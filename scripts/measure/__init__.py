@@ -1,0 +1,1 @@
+"""Programs that try what users and strangers do to it."""

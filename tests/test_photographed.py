@@ -14,7 +14,7 @@ from torch import Tensor
 from ftim.build import network_completion
 from ftim.completion import Completion, MirrorCompletion, TeleaCompletion
 from ftim.completion.fill import region_atlas, region_groups
-from ftim.completion.photographed import BLEND, PhotographedTexture, folded_triangles, under_its_light
+from ftim.completion.photographed import BLEND, PhotographedTexture, folded_triangles, light_beyond
 from ftim.completion.settings import FULL
 from ftim.morphable.model import MorphableModel, Region
 from ftim.morphable.open_head import load_open_head
@@ -93,7 +93,7 @@ def completed_of(name: str, texture: Texture, partial: PartialTexture, of: Fit) 
     """(3, T, T) what lies under the photograph: albedo x shading x residual, for FTIM in the light around it."""
     product = texture.albedo * renderer().shading(of) * texture.residual
     if name.startswith("ftim"):
-        product = under_its_light(product, partial.color, photographed().share(partial), groups())
+        product = product * light_beyond(product, partial.color, photographed().share(partial), groups())
     return product[0]
 
 
@@ -116,11 +116,11 @@ def test_a_light_that_no_fit_explains_goes_on_beyond_seen_skin() -> None:
     skin = groups()[0] > 0
     share = share * skin
     photo = person()[None] * lamp[:, None, None]
-    lit = under_its_light(person()[None].clone(), photo, share, groups())
+    lit = person()[None] * light_beyond(person()[None], photo, share, groups())
     assert float((lit / photo - 1)[0, :, skin].abs().max()) < 1e-3
     inside = groups()[1:].sum(0) > 0
     assert torch.allclose(lit[0, :, inside], person()[:, inside])
-    nothing = under_its_light(person()[None].clone(), photo, torch.zeros_like(share), groups())
+    nothing = person()[None] * light_beyond(person()[None], photo, torch.zeros_like(share), groups())
     assert torch.allclose(nothing[0], person())
 
 
@@ -132,7 +132,7 @@ def test_no_step_is_left_where_seen_skin_ends() -> None:
     end = SIZE // 2
     shadow = torch.ones(SIZE).index_fill(0, torch.arange(end - SIZE // 8, end), 0.6)
     photo = person()[None] * shadow
-    lit = under_its_light(person()[None].clone(), photo, share, groups())[0]
+    lit = (person()[None] * light_beyond(person()[None], photo, share, groups()))[0]
     ratio = (lit / person())[:, int(0.52 * SIZE)]
     assert bool(((ratio[:, end] - 0.6).abs() < 0.12).all())
     assert bool((ratio[:, end + SIZE // 4] > 0.75).all())
@@ -264,3 +264,14 @@ def test_gradient_reaches_albedo_and_residual_where_nothing_was_seen() -> None:
         assert torch.allclose(leaf.grad[..., SIZE // 2 :], slope[..., SIZE // 2 :])
         kept = within(views()["half"], REACH)
         assert float(leaf.grad[0, :, kept].abs().max()) < 1e-6, "seen skin is the photograph's"
+
+
+def test_gradients_pass_the_light_that_goes_on() -> None:
+    """L_UV teaches through the texture: the factor is a constant, what it multiplies is not."""
+    partial = photograph(person(), views()["half"], fit())
+    albedo = person()[None].clone().requires_grad_()
+    last_step = PhotographedTexture(renderer(), light_goes_on=True)
+    last_step(partial, albedo, renderer().shading(fit())).texture.sum().backward()
+    share = last_step.share(partial)[0, 0]
+    assert albedo.grad is not None
+    assert float(albedo.grad[0, :, share == 1].abs().max()) == 0 < float(albedo.grad[0, :, share == 0].abs().max())

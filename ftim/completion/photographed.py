@@ -31,7 +31,7 @@ class PhotographedTexture:
     """The last step of every completion, so that all of them keep what was seen in the same way."""
 
     def __init__(self, uv_renderer: UvRenderer, light_goes_on: bool = False) -> None:
-        """``light_goes_on``: what was completed takes the light of the seen skin beside it (``under_its_light``)."""
+        """``light_goes_on``: what was completed takes the light of the seen skin beside it (``light_beyond``)."""
         self.blend = max(1, round(BLEND * uv_renderer.size))
         self.light_goes_on = light_goes_on
         self._groups = region_groups(region_atlas(uv_renderer.model, uv_renderer.atlas))
@@ -54,7 +54,7 @@ class PhotographedTexture:
         completed = albedo * shading.clamp_min(SHADING_FLOOR) * residual
         share = self.share(partial)
         if self.light_goes_on:
-            completed = under_its_light(completed, partial.color, share, self._groups.to(completed))
+            completed = completed * light_beyond(completed, partial.color, share, self._groups.to(completed))
         return Texture(torch.lerp(completed, partial.color, share), albedo, residual)
 
     @torch.no_grad()
@@ -71,12 +71,13 @@ class PhotographedTexture:
 
 
 @torch.no_grad()
-def under_its_light(completed: Tensor, photographed: Tensor, share: Tensor, groups: Tensor) -> Tensor:
-    """What was completed, in the light of the seen skin around it, so that no step shows where one ends.
+def light_beyond(completed: Tensor, photographed: Tensor, share: Tensor, groups: Tensor) -> Tensor:
+    """The factor that puts what was completed under the light of the seen skin around it: no step shows where one ends.
 
-    No nine harmonics and no smooth residual explain a photograph to its last bit; what is left over of seen skin goes
-    on beyond it: a factor that varies slowly over the whole face (``smooth_ratio``), and one that closes the step at
-    the rim of what was seen and ends within ``NEAR`` of it.
+    A constant for training: gradients reach what it multiplies. No nine harmonics and no smooth residual explain a
+    photograph to its last bit; what is left over of seen skin goes on beyond it: a factor that varies slowly over
+    the whole face (``smooth_ratio``), and one that closes the step at the rim of what was seen and ends within
+    ``NEAR`` of it.
 
     Args:
         completed, photographed: (B, 3, T, T) colours.
@@ -87,15 +88,16 @@ def under_its_light(completed: Tensor, photographed: Tensor, share: Tensor, grou
         (B, 3, T, T).
     """
     size = completed.shape[-1]
-    lit = completed * smooth_ratio(photographed, completed, share, groups, detail=max(1, round(FAR * size)))
+    everywhere = smooth_ratio(photographed, completed, share, groups, detail=max(1, round(FAR * size)))
     skin = groups[:1].expand_as(share)
     seen, radius = share * skin, max(1, round(NEAR * size))
+    lit = completed * everywhere
     step = photographed.clamp_min(DARKEST).log() - lit.clamp_min(DARKEST).log()
     amount = box_blur(seen, radius)
     near = box_blur(step.clamp(-LARGEST_STEP, LARGEST_STEP) * seen, radius) / amount.clamp_min(1e-4)
     # At the rim about half of what is near was seen: there the step is closed.
     reach = smoothstep(RIM * amount / box_blur(skin, radius).clamp_min(1e-4)) * skin
-    return lit * (near * reach).exp()
+    return everywhere * (near * reach).exp()
 
 
 def folded_triangles(model: MorphableModel, rasterizer: Rasterizer, side: int = 448) -> Tensor:

@@ -1,6 +1,9 @@
 # make benchmark   score every method on real photographs and write the tables
 # make test        ruff, mypy and pytest
 # make demo        open the demo in a browser
+# make hostile     thousands of broken and malicious files: a result or a clear error for each
+# make faults      kill, interrupt and fill the disk of runs, and resume them
+# make audit       known vulnerabilities of the packages that are installed, by pip-audit
 # make figures     draw the README's picture again; needs FTIM_DATA
 #
 # Each builds .venv first when it is absent or older than its description. PYTHON=... chooses the interpreter.
@@ -9,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help benchmark test figures demo lint browser format environment clean
+.PHONY: help benchmark test hostile faults audit figures demo lint browser format environment clean
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +34,20 @@ browser:
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+hostile: $(INSTALLED)
+	$(BIN)/python scripts/measure/hostile.py $(ARGS)
+
+faults: $(INSTALLED)
+	$(BIN)/python scripts/measure/faults.py $(ARGS)
+
+audit: $(INSTALLED)
+	@test -x $(VENV)/audit/bin/pip-audit || \
+		{ $(BIN)/python -m venv $(VENV)/audit && $(VENV)/audit/bin/pip install --quiet pip-audit; }
+	@$(BIN)/pip freeze --exclude-editable > $(VENV)/audit/packages.txt
+	@$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
+		-r $(VENV)/audit/packages.txt $(ARGS) || { echo "make audit: packages have known vulnerabilities," \
+		"or PyPI's list of them cannot be reached from here; see above" >&2; exit 1; }
 
 figures: $(INSTALLED)
 	$(BIN)/python scripts/make_figures.py $(ARGS)

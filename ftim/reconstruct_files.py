@@ -44,6 +44,8 @@ from ftim.result_folders import (
     written_files,
 )
 
+MOST_FACES = 10_000
+"""That a report may speak of."""
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """After which no further photograph can be written either."""
 _REASON = re.compile(r"\w+: ")
@@ -278,7 +280,8 @@ class Batch:
         """Whether all faces of a photograph have their folders, made with these settings."""
         several = self.settings.face == "all"
         first = self.output / (face_folder(name, 0) if several else name)
-        count = (read_report(first) or {}).get("faces", 1) if several else 1
+        faces = (read_report(first) or {}).get("faces", 1) if several else 1
+        count = faces if isinstance(faces, int) and 1 <= faces <= MOST_FACES else 1
         folders = [first, *(self.output / face_folder(name, index) for index in range(1, count))]
         return all(_is_whole(folder, key) for folder in folders)
 
@@ -302,6 +305,8 @@ def _is_list_of_failures(path: Path) -> bool:
         return False
     # Earlier versions wrote the reasons by photograph and nothing else.
     reasons = value["failures"] if set(value) == {"ftim", "failures"} else value
+    if not isinstance(reasons, dict):
+        return False
     return bool(reasons) and all(isinstance(reason, str) and _REASON.match(reason) for reason in reasons.values())
 
 

@@ -99,7 +99,8 @@ def written_files(folder: Path) -> dict[str, set[str]]:
     for source in (read_report(folder) or {}, _read_json(folder / JOURNAL)):
         named = source.get("files")
         for name, value in named.items() if isinstance(named, dict) else ():
-            files.setdefault(str(name), set()).add(str(value))
+            if name and PurePath(name).name == name and "\0" not in name:  # of this folder; nothing above or below it
+                files.setdefault(name, set()).add(str(value))
     return files
 
 

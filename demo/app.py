@@ -20,7 +20,7 @@ import tyro
 
 from demo.desk import Desk
 from demo.page import build_page
-from demo.sessions import Sessions
+from demo.sessions import LONGEST_STAY, Sessions
 from demo.studio import Studio
 from demo.theme import STYLE, theme
 from ftim.errors import FtimError
@@ -46,6 +46,8 @@ class Config:
     """Open the page in a browser."""
     examples: bool = True
     """Offer portraits to try."""
+    stay: float = LONGEST_STAY
+    """Seconds without a sign of life after which a visitor's photographs and results are removed."""
 
 
 def example_photos() -> list[Path]:
@@ -64,7 +66,8 @@ def launch(
     os.environ["GRADIO_TEMP_DIR"] = str(parent)
     if examples is None:
         examples = example_photos() if config.examples else []
-    sessions = Sessions(parent)
+    sessions = Sessions(parent, config.stay)
+    sessions.sweep_for_ever()
     studio = Studio.build(config.device)
     studio.pipeline(512)
     page = build_page(Desk(studio, sessions), examples)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,9 +65,11 @@ class Session:
 class Sessions:
     """By the key that Gradio gives to an open page. Safe to use from several threads."""
 
-    def __init__(self, parent: Path) -> None:
-        """``parent`` is a folder that exists."""
+    def __init__(self, parent: Path, stay: float | None = None) -> None:
+        """``parent`` is a folder that exists and holds all files of the server; ``stay`` is ``LONGEST_STAY`` by
+        default."""
         self.parent = parent
+        self.stay = LONGEST_STAY if stay is None else stay
         self._open: dict[str, Session] = {}
         self._lock = threading.Lock()
 
@@ -99,5 +103,32 @@ class Sessions:
         others = sorted((session.last_seen, key) for key, session in self._open.items() if key != keep)
         too_many = len(others) + 1 - MOST_SESSIONS
         for place, (seen, key) in enumerate(others):
-            if place < too_many or now - seen > LONGEST_STAY:
+            if place < too_many or now - seen > self.stay:
                 self._open.pop(key).remove()
+
+    def sweep(self) -> None:
+        """Close sessions that have been silent for ``stay``, and remove files as old that belong to none: photographs
+        that were sent and not used, and copies of results of callers who do not say when they leave."""
+        with self._lock:
+            self._make_room(keep="")
+            kept = {Path(session.folder.name) for session in self._open.values()}
+        oldest = time.time() - self.stay
+        for path in self.parent.iterdir():
+            if path not in kept and _newest(path) < oldest:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def sweep_for_ever(self) -> None:
+        """In a thread of the server, which ends with it."""
+
+        def work() -> None:
+            while True:
+                time.sleep(min(60.0, max(1.0, self.stay / 4)))
+                with suppress(OSError):  # a file that is gone meanwhile; what is left comes next time
+                    self.sweep()
+
+        threading.Thread(target=work, name="sweep", daemon=True).start()
+
+
+def _newest(path: Path) -> float:
+    """When a file, or the last file of a folder, was written; seconds of ``time.time``."""
+    return max((item.lstat().st_mtime for item in (path, *path.rglob("*"))), default=0.0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -79,11 +81,27 @@ def test_silent_sessions_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     sessions.get("1")
     sessions.get("3")
     assert len(sessions) == 2 and Path(first.folder.name).exists() and not Path(second.folder.name).exists()
-    monkeypatch.setattr(demo.sessions, "LONGEST_STAY", -1.0)
+    sessions.stay = -1.0
     sessions.get("3")
     assert len(sessions) == 1
     sessions.close_all()
     assert not list(tmp_path.iterdir())
+
+
+def test_what_belongs_to_nobody_is_swept_away_in_time(tmp_path: Path) -> None:
+    """Photographs that were sent and never used, and silent sessions; not what is in use or new."""
+    sessions = Sessions(tmp_path, stay=100)
+    silent, open_one = sessions.get("silent"), sessions.get("open")
+    silent.last_seen -= 200
+    for name, age in (("old", 200), ("new", 0)):
+        (tmp_path / name).mkdir()
+        path = picture(tmp_path / name / "photo.png", 9)
+        for item in (path, path.parent):
+            os.utime(item, (time.time() - age,) * 2)
+    os.utime(open_one.folder.name, (0, 0))
+    sessions.sweep()
+    assert not (tmp_path / "old").exists() and (tmp_path / "new" / "photo.png").is_file()
+    assert not Path(silent.folder.name).exists() and Path(open_one.folder.name).exists() and len(sessions) == 1
 
 
 def test_a_view_is_never_shown_from_the_readers_cache(tmp_path: Path) -> None:

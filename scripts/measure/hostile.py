@@ -3,7 +3,8 @@
     python scripts/measure/hostile.py --cases 2400 --seed 0
 
 Pictures are read as every photograph is, portraits and one in forty go on to the head; reports, weights, checkpoints,
-pickles and archives go to their readers. A process that answers no more is killed and counted. The same seed makes the same files.
+pickles and archives go to their readers. A process that answers no more is killed and counted. The same seed makes the
+same files.
 Writes ``results/hostile.json``; exits with 1 after a crash, a hang, too much memory, or a file outside a case's folder.
 """
 

@@ -39,6 +39,9 @@ LONGEST = 600.0
 """Seconds of one run."""
 SHARES = {"reconstruct": 0.5, "benchmark": 0.25, "train": 0.25}
 """Of the kills."""
+INTERRUPTED = (130, -signal.SIGINT)
+"""To a shell the two are one: Python ends itself by the signal when it came while C code was running a string."""
+INTERRUPTS, DISKS = "interrupts", "disks"
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class FaultsConfig:
 
     kills: int = 100
     seed: int = 0
-    jobs: tuple[str, ...] = tuple(SHARES)
+    kinds: tuple[str, ...] = (*SHARES, INTERRUPTS, DISKS)
+    """Of faults; what ``results/faults.json`` says of others stays."""
 
 
 @dataclass
@@ -62,12 +66,17 @@ class Tally:
     """Half-written, lost, doubled or different, a traceback, or a hang."""
 
 
+def listen_to_interrupts() -> None:
+    """Also where a shell started this program in the background, which makes it and its children deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(command: list[str]) -> subprocess.Popen[str]:
     """The program, in a session of its own, so that its children die with it."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, env=environment, text=True, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=listen_to_interrupts,
     )  # fmt: skip
 
 
@@ -128,7 +137,7 @@ def killed(job: Job, kills: int, rng: random.Random, work: Path) -> Tally:
 
 
 def interrupted(job: Reconstruct, rng: random.Random, work: Path, count: int = 10) -> Tally:
-    """Ctrl-C: a line, exit status 130, and all is whole."""
+    """Ctrl-C: a line, the exit status of an interrupt, and all is whole."""
     tally = Tally()
     for number in range(count):
         output = work / f"interrupted-{number}"
@@ -136,8 +145,9 @@ def interrupted(job: Reconstruct, rng: random.Random, work: Path, count: int = 1
         if not hit:
             continue
         tally.faults += 1
-        tally.clear_errors += status == 130 and "Traceback" not in said
-        if status != 130 or "Traceback" in said:
+        clear = status in INTERRUPTED and "Traceback" not in said
+        tally.clear_errors += clear
+        if not clear:
             tally.wrong.append(f"Ctrl-C ended with {status}: {said[-300:]}")
         tally.wrong += job.half_written(output)
         if list(output.rglob(".ftim-*")):
@@ -173,17 +183,19 @@ def main() -> None:
     tallies: dict[str, Tally] = {}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        jobs = {name: JOBS[name].build(work) for name in config.jobs}
-        whole = sum(SHARES[name] for name in config.jobs)
-        for name, job in jobs.items():
-            tallies[f"{name}: kill -9"] = killed(job, round(config.kills * SHARES[name] / whole), rng, work / name)
+        for name, job in JOBS.items():
+            if name in config.kinds:
+                kills = round(config.kills * SHARES[name])
+                tallies[f"{name}: kill -9"] = killed(job.build(work), kills, rng, work / name)
         photos = Reconstruct.build(work)
-        tallies["reconstruct: Ctrl-C"] = interrupted(photos, rng, work)
-        disk = cannot_write(photos, work)
-        if disk is not None:
+        if INTERRUPTS in config.kinds:
+            tallies["reconstruct: Ctrl-C"] = interrupted(photos, rng, work)
+        if DISKS in config.kinds and (disk := cannot_write(photos, work)) is not None:
             tallies["reconstruct: full and read-only disk"] = disk
-    found = {name: asdict(tally) for name, tally in tallies.items()}
-    text = json.dumps({"provenance": provenance(torch.device("cpu"), False), "faults": found}, indent=1)
+    about = provenance(torch.device("cpu"), False)
+    before = json.loads(OUTPUT.read_text(encoding="utf-8"))["faults"] if OUTPUT.is_file() else {}
+    found = before | {name: asdict(tally) | {"code": about["code"]} for name, tally in tallies.items()}
+    text = json.dumps({"provenance": about, "faults": found}, indent=1)
     print(text)
     wrong = any(tally.wrong for tally in tallies.values())
     write_text(OUTPUT, text + "\n")

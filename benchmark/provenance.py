@@ -95,6 +95,10 @@ def shipped_paths() -> list[Path]:
     return sorted([*head, *weights])
 
 
+IDENTITY_METRIC = "identity_metric.safetensors"
+"""Only tells people apart: no score depends on it."""
+
+
 def weights_of(method: str) -> dict[str, str]:
     """sha256 of the shipped files that a method's numbers depend on: the head with its template, and its weights.
 
@@ -103,7 +107,8 @@ def weights_of(method: str) -> dict[str, str]:
     head, baselines = ROOT / "ftim" / "morphable" / "data", ROOT / "benchmark" / "baselines" / "data"
     own = [path for path in shipped_paths() if path.name == f"{method}.safetensors"]
     basis = [baselines / "albedo_basis.safetensors"] if any(path.parent == baselines for path in own) else []
-    chosen = [*own, *basis, *(path for path in shipped_paths() if path.parent == head)]
+    heads = [path for path in shipped_paths() if path.parent == head and path.name != IDENTITY_METRIC]
+    chosen = [*own, *basis, *heads]
     return {path.name: sha256_of(path) for path in chosen}
 
 

@@ -30,7 +30,8 @@ from ftim.training.cases import TrainingCase
 from ftim.training.examples import Example
 
 EXAMPLE_CODE: tuple[str, ...] = (
-    "face.py", "landmarks.py", "morphable", "official", "photo.py", "regressors", "render", "skin", "uv.py",
+    "decoding.py", "detector.py", "face.py", "landmarks.py", "morphable", "official", "photo.py", "regressors",
+    "render", "skin", "small_faces.py", "uv.py",
 )  # fmt: skip
 """The modules that turn photographs into fits and partial textures."""
 

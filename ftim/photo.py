@@ -21,7 +21,7 @@ MIN_SIDE = 32
 """Photographs with fewer pixels on either side are refused."""
 MAX_PIXELS = 210_000_000
 """Larger pictures are refused before they are decoded. The largest that phones take have 200 megapixels."""
-WHOLE_PIXELS = 30_000_000
+WHOLE_PIXELS = 25_000_000
 """Larger pictures are reduced by a power of two; a part of them may be read as it is."""
 ORIENTATION = 0x0112
 """EXIF's tag."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from benchmark.provenance import ROOT
-from benchmark.tables import RESULTS
+from benchmark.tables import LOCAL, RESULTS
 from ftim.build import RegressorName
 from ftim.errors import FtimError
 
@@ -49,13 +49,17 @@ class BenchmarkConfig:
     batch_size: int = 16
     """Photographs worked on together."""
     results: Path | None = None
-    """Where to write; by default results/, or runs/benchmark/ with --limit."""
+    """Where to write; by default results/local/, or runs/benchmark/ with --limit."""
+    publish: bool = False
+    """Write to results/ and fill the tables of the documents: for those who maintain the published numbers."""
 
     def __post_init__(self) -> None:
         default = BenchmarkConfig
         fixed = ("methods", "overlays", "dataset", "protocol", "regressor")
         if self.table is not None and any(getattr(self, name) != getattr(default, name) for name in fixed):
             raise RunError("--table chooses methods, data set, protocol and regressor: leave those options away")
+        if self.publish and (self.results is not None or self.limit is not None):
+            raise RunError("--publish writes whole tables to results/: leave --results and --limit away")
         if self.methods == "none" and not self.overlays:
             raise RunError("--methods none leaves nothing to score: give --overlays NAME=DIR")
         if self.overlays and self.chosen_protocol == "cross-view":
@@ -83,7 +87,9 @@ class BenchmarkConfig:
         """Where all tables of this run lie."""
         if self.results is not None:
             return self.results.resolve()
-        return RESULTS if self.limit is None else ROOT / "runs" / "benchmark"
+        if self.limit is not None:
+            return ROOT / "runs" / "benchmark"
+        return RESULTS if self.publish else LOCAL
 
     def recorded(self) -> dict[str, Any]:
         """What a result says about how it was made; no path of this machine."""

@@ -6,9 +6,10 @@
     python benchmark/run.py --methods none --overlays chen=overlays/chen --dataset celeba --data ../data
     torchrun --nproc_per_node 2 benchmark/run.py --methods all
 
-Results go to ``results/<table>/<method>.json``, with tables and figures made from them; runs with ``--limit`` go to
-``runs/benchmark/`` instead, since a table of part of the photographs is none. Under torchrun the processes divide the
-photographs, one GPU each; on CPUs torchrun gives each process one thread unless OMP_NUM_THREADS says otherwise.
+Results go to ``results/local/<table>/<method>.json``, with tables and figures made from them, and what is printed says
+how far each score is from the published one; ``--publish`` writes to ``results/<table>/`` and the documents. Runs with
+``--limit`` go to ``runs/benchmark/``, since a table of part of the photographs is none. Under torchrun the processes
+divide the photographs, one GPU each; on CPUs each has one thread unless OMP_NUM_THREADS says otherwise.
 """
 
 from __future__ import annotations
@@ -205,9 +206,31 @@ def prepare(work: Path, methods: Sequence[Method | OverlayFolder], resume: bool)
             remove_logs(work / f"{method.name}.jsonl")
 
 
+def published_like(config: BenchmarkConfig, results: list[Result]) -> dict[str, Result]:
+    """The published results by method, where they are of the same photographs and this run is not they."""
+    folder = RESULTS / config.table_name
+    if config.folder == RESULTS or config.table is not None or not any(folder.glob("*.json")):
+        return {}
+    found = {path.stem: Result.read(path) for path in folder.glob("*.json")}
+    data = results[0].provenance["data"]["sha256"]
+    return {name: result for name, result in found.items() if result.provenance["data"]["sha256"] == data}
+
+
+def told_differences(mine: Result, published: Result) -> str:
+    """Why numbers may differ in their last places."""
+    here, there = (
+        f"{item['threads']} thread(s) a process, {item['device']}" for item in (mine.provenance, published.provenance)
+    )
+    same = "the same code" if mine.provenance["code"] == published.provenance["code"] else "other code"
+    return f"In brackets: this run ({here}) less the published one ({there}; {same}).\n"
+
+
 def report(config: BenchmarkConfig, results: list[Result]) -> str:
     """What a run prints at its end."""
-    lines = [blocks_markdown(results) if config.table is None else table2_markdown(config.folder)]
+    published = published_like(config, results)
+    lines = [blocks_markdown(results, published) if config.table is None else table2_markdown(config.folder)]
+    if published:
+        lines.append(told_differences(results[0], next(iter(published.values()))))
     for result in results:
         scored = len(result.rows) - sum(result.failures.values())
         lines.append(f"{result.method}: {scored} of {len(result.rows)} scored; failures: {result.failures or 'none'}")

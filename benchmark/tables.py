@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
@@ -21,6 +21,8 @@ from benchmark.records import HEADINGS, METRICS, PLACES, RELIT, RecordError, Res
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
+LOCAL = RESULTS / "local"
+"""Of runs that are not published; git ignores it."""
 README = ROOT / "README.md"
 DOCUMENTS = (README, ROOT / "docs" / "paper.md")
 """Pages with blocks of results."""
@@ -78,15 +80,22 @@ def read_table(folder: Path) -> list[Result]:
     return results
 
 
-def blocks_markdown(results: list[Result]) -> str:
+def blocks_markdown(results: list[Result], published: Mapping[str, Result] | None = None) -> str:
     """One table a block, of the methods that have it; a second one, with failures as the worst score, where there are
-    failures."""
-    blocks = blocks_of(results)
-    parts = [f"**{TITLES[results[0].protocol, block]}**\n\n" + _table(results, block, "mean") for block in blocks]
+    failures. With ``published`` results by method each mean has in brackets how far it is from theirs."""
+    blocks, others = blocks_of(results), published or {}
+    parts = [
+        f"**{TITLES[results[0].protocol, block]}**\n\n" + _table(results, block, "mean", others) for block in blocks
+    ]
     if any(result.failures for result in results):
+
+        def worst(block: str) -> str:
+            return _table(results, block, "mean_all", {})
+
         parts.append(
             "**All images, a failure counting as the worst score** (L1 1, PSNR 0, SSIM 0, LPIPS 1, cosine 0, dlib "
-            "distance 1)\n\n" + "\n\n".join(f"{block}:\n\n" + _table(results, block, "mean_all") for block in blocks)
+            "distance 1)\n\n"
+            + "\n\n".join(f"{block}:\n\n" + _table(results, block, "mean_all", {}) for block in blocks)
         )
     return "\n\n".join(parts) + "\n"
 
@@ -100,7 +109,7 @@ def blocks_of(results: list[Result]) -> list[str]:
     ]
 
 
-def _table(results: list[Result], block: str, statistic: str) -> str:
+def _table(results: list[Result], block: str, statistic: str, published: Mapping[str, Result]) -> str:
     results = [result for result in results if block in result.blocks]
     summaries = {result.method: result.summary[block] for result in results}
     columns = [
@@ -113,13 +122,24 @@ def _table(results: list[Result], block: str, statistic: str) -> str:
     for result in results:
         summary = summaries[result.method]
         scores: Scores = getattr(summary, statistic)
-        numbers = " | ".join(_number(metric, getattr(scores, metric)) for metric in columns)
+        other = published.get(result.method)
+        theirs = getattr(other.summary[block], statistic) if other is not None and block in other.summary else None
+        numbers = " | ".join(
+            _number(metric, getattr(scores, metric)) + _difference(metric, scores, theirs) for metric in columns
+        )
         lines.append(f"| {result.method} ({result.origin}) | {numbers} | {summary.scored} of {summary.total} |")
     return "\n".join(lines)
 
 
 def _number(metric: str, value: float | None) -> str:
     return "–" if value is None else f"{value:.{PLACES[metric]}f}"
+
+
+def _difference(metric: str, scores: Scores, published: Scores | None) -> str:
+    mine, theirs = getattr(scores, metric), getattr(published, metric, None)
+    if mine is None or theirs is None:
+        return ""
+    return f" ({round(mine - theirs, PLACES[metric]) + 0.0:+.{PLACES[metric]}f})"
 
 
 def page_markdown(results: list[Result], folder: Path) -> str:

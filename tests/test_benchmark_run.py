@@ -18,12 +18,14 @@ import benchmark.run as runner
 from benchmark.evaluate import Evaluation
 from benchmark.methods import Drawings, Method, build_method, choose_methods, ftim_paper, method_names, missing_files
 from benchmark.records import RecordError, Result
-from benchmark.run import BenchmarkConfig, Data, RunError, evaluate
+from benchmark.run import BenchmarkConfig, Data, RunError, evaluate, published_like, report
+from benchmark.tables import RESULTS
 from ftim.data import Frll, PhotoFile, PhotoSet
 from ftim.data.frll import EXPRESSIONS, VIEWS
 from ftim.errors import DatasetError, ModelFileError
 from ftim.pipeline import Pipeline
 from tests.fake_pipeline import FakePipeline, as_pipeline, fake_method, fake_scorer, write_photo
+from tests.stored_results import stored
 
 CPU = torch.device("cpu")
 BRIGHTNESS = {"a": 120, "b": 90, "dark": 0, "e": 150, "red": 200, "z": 60}
@@ -347,6 +349,33 @@ def test_options() -> None:
     with pytest.raises(ValueError, match="one photograph a person"):
         _ = BenchmarkConfig(dataset="celeba", protocol="cross-view").chosen_protocol
     assert BenchmarkConfig(limit=5).folder != BenchmarkConfig().folder, "a part never replaces the whole table"
+    assert BenchmarkConfig().folder == RESULTS / "local" and BenchmarkConfig(publish=True).folder == RESULTS
+    for wrong in ({"limit": 5}, {"results": Path("x")}):
+        with pytest.raises(RunError, match="--publish writes whole tables"):
+            BenchmarkConfig(publish=True, **wrong)  # type: ignore[arg-type]
+
+
+def test_a_run_of_ones_own_says_how_far_it_is_from_the_published_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = {"threads": 1, "code": "c"}
+    mine, theirs, mean, telea = (
+        replace(result, provenance=result.provenance | more)
+        for result in (
+            stored("frll", "mirror", 0.5), stored("frll", "mirror", 0.4), stored("frll", "mean", 0.1),
+            stored("frll", "telea", 0.4),
+        )
+    )  # fmt: skip
+    theirs.write(tmp_path / "frll" / "mirror.json")
+    telea.write(tmp_path / "frll" / "telea.json")
+    monkeypatch.setattr("benchmark.run.RESULTS", tmp_path)
+    config = BenchmarkConfig(dataset="frll", results=tmp_path / "own")
+    text = report(config, [mine, mean])
+    row = next(line for line in text.splitlines() if line.startswith("| mirror"))
+    assert "(-0.0050)" in row and "(+0.40)" in row and "In brackets: this run (1 thread(s) a process, cpu)" in text
+    assert "(+" not in next(line for line in text.splitlines() if line.startswith("| mean"))
+    other = replace(mine, provenance=mine.provenance | {"data": {"sha256": "other photographs"}})
+    assert published_like(config, [other]) == {} == published_like(replace(config, results=tmp_path), [mine])
 
 
 @pytest.mark.parametrize(("dataset", "split"), [("portraits", "test"), ("portraits_all", "all")])

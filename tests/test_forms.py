@@ -90,4 +90,4 @@ def test_an_unfinished_run_and_none_are_refused(tmp_path: Path) -> None:
 
 def test_results_of_a_part_go_elsewhere() -> None:
     table = FormsTable(dataset="frll", limit=1)
-    assert table.folder != RESULTS and replace(table, limit=None).folder == RESULTS
+    assert table.folder != RESULTS and replace(table, limit=None, publish=True).folder == RESULTS

@@ -71,7 +71,7 @@ def test_results_are_of_the_weights_that_ship(table: str) -> None:
 
 
 def test_pictures_are_of_photographs_that_may_be_shown() -> None:
-    allowed = {"frll", "frll-overlay", "forms", "figures", SCREENSHOTS}
+    allowed = {"frll", "frll-overlay", "forms", "figures", "local", SCREENSHOTS}
     for picture in [*RESULTS.rglob("*.png"), *RESULTS.rglob("*.jpg")]:
         parts = picture.relative_to(RESULTS).parts
         assert parts[0] in allowed or parts[0] == ".work" or picture.name == "distributions.png", picture

@@ -9,6 +9,7 @@
 # Each builds .venv first when it is absent or older than its description. PYTHON=... chooses the interpreter.
 
 VENV := .venv
+export OMP_WAIT_POLICY ?= passive
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 

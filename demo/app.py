@@ -23,6 +23,7 @@ from demo.page import build_page
 from demo.sessions import LONGEST_STAY, Sessions
 from demo.studio import Studio
 from demo.theme import STYLE, theme
+from ftim.device import use_threads
 from ftim.errors import FtimError
 
 MAX_UPLOAD = "64mb"
@@ -42,6 +43,8 @@ class Config:
     """0 for any that is free."""
     device: str = "cpu"
     """Where PyTorch computes: cpu, cuda, or auto, which takes a GPU where there is one."""
+    threads: int = 0
+    """Of the processor, for one photograph at a time; 0 takes one for each core."""
     open: bool = False
     """Open the page in a browser."""
     examples: bool = True
@@ -66,6 +69,7 @@ def launch(
     os.environ["GRADIO_TEMP_DIR"] = str(parent)
     if examples is None:
         examples = example_photos() if config.examples else []
+    threads = use_threads(config.threads)
     sessions = Sessions(parent, config.stay)
     sessions.sweep_for_ever()
     studio = Studio.build(config.device)
@@ -78,7 +82,7 @@ def launch(
         enable_monitoring=False, ssr_mode=False, mcp_server=False, run_history=False, footer_links=["api"],
         theme=theme(), css=STYLE,
     )  # fmt: skip
-    print(f"The demo is at {address} (Ctrl-C ends it)", flush=True)
+    print(f"The demo is at {address} ({threads} thread{'s' * (threads > 1)}; Ctrl-C ends it)", flush=True)
     if block:
         page.block_thread()
     return page, address, sessions

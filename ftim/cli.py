@@ -60,6 +60,7 @@ def reconstruct(
     device: str = "auto",
     resume: bool = False,
     overwrite: bool = False,
+    threads: int = 0,
 ) -> None:
     """Reconstruct the heads of photographs: a folder each, with overlay, textures, meshes, parameters and a report.
 
@@ -78,8 +79,10 @@ def reconstruct(
         device: auto takes a GPU where there is one.
         resume: Leave photographs alone that were finished with the same settings, code and weights.
         overwrite: Replace also files of an earlier result that were changed since.
+        threads: Of the processor; 0 takes one for each core.
     """
     from ftim.build import COMPLETIONS
+    from ftim.device import use_threads
     from ftim.photo_search import find_photos
     from ftim.reconstruct_files import Batch, Settings
     from ftim.result_folders import shown
@@ -87,11 +90,13 @@ def reconstruct(
     if completion not in COMPLETIONS:
         raise SettingsError(f"there is no completion {completion!r}; there are {', '.join(COMPLETIONS)}")
     settings = Settings(texture_size, face, format, completion, cover, scores)
+    used = use_threads(threads)
     search = find_photos(inputs)
     outcome = Batch.build(output, settings, device, resume, overwrite).run(search)
     print(
         f"{outcome.done} reconstructed, {outcome.kept} kept from before, {len(outcome.failures)} failed; "
-        f"see {shown(output)}"
+        f"see {shown(output)} "
+        f"({used} thread{'s' * (used > 1)})"
     )
     for remark in search.remarks():
         print(f"  {remark}")

@@ -35,3 +35,13 @@ def choose_device(name: str) -> str:
     if int(asked[1] or 0) >= count:
         raise SettingsError(f"there is no device {name}; this computer has {count} GPU(s), numbered from cuda:0")
     return name
+
+
+def use_threads(count: int) -> int:
+    """Let PyTorch use so many threads, or with 0 as many as it chooses; how many it then uses. Raises
+    ``SettingsError`` for a negative number."""
+    if count < 0:
+        raise SettingsError(f"threads must be 0 (one for each core) or more, not {count}")
+    if count:
+        torch.set_num_threads(count)
+    return torch.get_num_threads()

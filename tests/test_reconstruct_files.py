@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import ftim
@@ -291,6 +292,28 @@ def test_a_console_that_cannot_print_a_name(folder: Path, tmp_path: Path) -> Non
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
     run = subprocess.run(command, env=environment, capture_output=True, check=False, cwd=Path(ftim.__file__).parents[1])
     assert run.returncode == 1 and b"Traceback" not in run.stderr and b"\\u6c34.jpg: PhotoError" in run.stderr
+
+
+def test_threads_are_set_and_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = torch.get_num_threads()
+    try:
+        options = ["-o", str(tmp_path / "out"), "--format", "json", "--completion", "mirror", "--texture-size", "256"]
+        assert main(["reconstruct", str(folder / "a.jpg"), *options, "--threads", "1"]) == 0
+        assert "(1 thread)" in capsys.readouterr().out and torch.get_num_threads() == 1
+        assert main(["reconstruct", str(folder / "a.jpg"), *options, "--threads", "-1"]) == 1
+        assert "threads must be 0" in capsys.readouterr().err
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_threads_wait_without_spinning_unless_you_say_otherwise() -> None:
+    code = "import os, ftim; print(os.environ['OMP_WAIT_POLICY'])"
+    for given, expected in ((None, "passive"), ("active", "active")):
+        environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+        environment |= {"OMP_WAIT_POLICY": given} if given else {}
+        command = [sys.executable, "-c", code]
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert run.stdout.strip() == expected
 
 
 def test_wrong_settings_are_named() -> None:

@@ -123,6 +123,8 @@ def _read(
 ) -> tuple[np.ndarray, int, bool]:
     """Pixels, what they were reduced by, and whether all of the file was there. Of a ``part``, a box in the reduced
     upright picture and that one's width and height, all pixels."""
+    if isinstance(source, Path) and source.exists() and not (source.is_file() or source.is_dir()):
+        raise PhotoError(f"{source} is a pipe or a device and no file")  # whose end may never come
     register_heif()
     name = Path("the photograph") if isinstance(source, bytes) else source
     with _errors_named(source, name):

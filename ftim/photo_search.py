@@ -108,8 +108,10 @@ def _find(text: str, kinds: frozenset[str], search: Search) -> None:
         mode = 0
     if stat.S_ISDIR(mode):
         _walk(path, kinds, search)
-    elif mode:
+    elif stat.S_ISREG(mode):
         search.photos.setdefault(path, PurePath(path.name))
+    elif mode:
+        raise SettingsError(f"{shown(text)} is neither a file nor a folder")
     else:
         matches = sorted(Path(item) for item in glob.glob(str(path), recursive=True) if Path(item).is_file())
         if not matches:
@@ -160,6 +162,6 @@ def is_result(folder: Path) -> bool:
     """Whether a folder holds a report of this program."""
     try:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(report, dict) and "ftim" in report

@@ -299,7 +299,7 @@ class Batch:
 def _is_list_of_failures(path: Path) -> bool:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     if not isinstance(value, dict):
         return False

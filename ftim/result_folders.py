@@ -88,7 +88,7 @@ def read_report(folder: Path) -> dict[str, Any] | None:
     """The report of a result, or None where there is none that this program wrote."""
     try:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return report if isinstance(report, dict) and "ftim" in report else None
 
@@ -195,7 +195,7 @@ def _runs(process: object) -> bool:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

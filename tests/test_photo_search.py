@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ftim.errors import SettingsError
-from ftim.photo import register_heif
+from ftim.errors import PhotoError, SettingsError
+from ftim.photo import read_photo, register_heif
 from ftim.photo_search import Search, find_photos
 from ftim.result_folders import REPORT
 
@@ -155,3 +155,17 @@ def test_a_photograph_in_a_folder_that_cannot_be_entered(tmp_path: Path, monkeyp
     locked = tmp_path / "locked" / "b.jpg"
     search = find_photos((str(locked), str(tmp_path / "a.jpg")))
     assert places(search) == ["a.jpg"] and search.unreadable == {locked: "PermissionError: Permission denied"}
+
+
+def test_a_pipe_is_no_photograph(tmp_path: Path) -> None:
+    """And nobody waits for its end."""
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(SettingsError, match="neither a file nor a folder"):
+        find_photos((str(tmp_path / "pipe.jpg"),))
+    with pytest.raises(PhotoError, match="a pipe or a device"):
+        read_photo(tmp_path / "pipe.jpg")
+
+
+def test_a_report_that_is_nested_without_end_is_none(folder: Path) -> None:
+    (folder / "deeper" / REPORT).write_text("[" * 100_000)
+    assert places(find_photos((str(folder),))) == ["a.jpg", "deeper/b.PNG"]

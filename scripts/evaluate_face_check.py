@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -26,21 +26,28 @@ if __name__ == "__main__":  # started as a file, Python looks for modules beside
 import numpy as np
 import torch
 import tyro
+from PIL import Image
 from tqdm import tqdm
 
 from benchmark.provenance import provenance
 from benchmark.records import write_text
 from ftim.data import load_celeba, load_frll, load_official_portraits, load_portraits
+from ftim.detector import MIN_FACE_SIDE
 from ftim.errors import FaceError
 from ftim.face import align
-from ftim.face_check import WEIGHTS
+from ftim.face_check import WEIGHTS, WEIGHTS_WITH_NETWORK, log_odds
 from ftim.photo import Photograph, read_photo
 from ftim.pipeline import Pipeline
+from scripts.measure.awkward_cases import blurred, border, covered, exposed, shadowed, small, squeezed
 from scripts.not_faces import blobs, clock, color_wheel, flower, noise, smiley, socket
 
 OUTPUT = Path("results/face_check.json")
 MADE = (noise, color_wheel, smiley, blobs, flower, socket, clock)
 """Kinds of picture that the landmarker takes for faces now and then."""
+AWKWARD: tuple[Callable[[Image.Image], Image.Image], ...] = (
+    covered, shadowed, lambda photo: exposed(photo, 2.6), lambda photo: exposed(photo, 0.12), blurred,
+    lambda photo: squeezed(photo, 5), lambda photo: small(photo, 40), border,
+)  # fmt: skip
 MADE_COUNT = 700
 MADE_SEED = 7
 DECIMALS = 4
@@ -56,6 +63,8 @@ class FaceCheckConfig:
     """By default FTIM_DATA."""
     every: int = 1
     """Only each so manieth photograph; nothing is written then."""
+    turned_every: int = 1
+    """Of the photographs, each so manieth is turned too."""
     processes: int = 2
     fit: bool = False
 
@@ -77,14 +86,16 @@ def outcome(path: Path, turn: int) -> tuple[str, float]:
     return ("found" if found.photo.turn == -turn % 4 else "turned"), found.confidence
 
 
-def evidence(pixels: np.ndarray) -> tuple[float, float] | None:
-    """Identity and likeness of the largest find, as it stands."""
+def features(pixels: np.ndarray) -> list[float] | None:
+    """Those of the largest find, as it stands, and the other network's log odds; None without a find, or of a face
+    that was taken for a turned one."""
     detections = pipeline().detector.detect(pixels)
-    if not detections or detections[0].side < 24:
+    if not detections or detections[0].side < MIN_FACE_SIDE:
         return None
     face = align(*detections[0].upright(pixels))
     (item,) = pipeline().finder.check.evidence(face, pipeline().regressor(face))
-    return item.identity, item.likeness
+    crop = (face.image[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    return [*item.features, log_odds(pipeline().detector.small_faces.sureness(crop))]
 
 
 def photographs(name: str, data: Path | None) -> list[Path]:
@@ -118,46 +129,58 @@ def evaluate(config: FaceCheckConfig) -> dict[str, Any]:
             found["not faces"] = {"0": tally(pool, "not faces", paths, 0)}
         for name in config.sets:
             paths = photographs(name, config.data)[:: config.every]
-            found[name] = {str(90 * turn): tally(pool, name, paths, turn) for turn in range(4)}
+            found[name] = {
+                str(90 * turn): tally(pool, name, paths[:: config.turned_every] if turn else paths, turn)
+                for turn in range(4)
+            }
     return found
 
 
 def training(data: Path | None) -> Iterator[np.ndarray]:
-    """Photographs of training people."""
+    """Photographs of training people, and the same made awkward: each in half of the ways."""
     frll = [photo.path for photo in load_frll(data).photos("train").photos]
-    for path in [*frll[::2], *(photo.path for photo in load_official_portraits("train", data).photos)]:
+    official = [photo.path for photo in load_official_portraits("train", data).photos]
+    for path in [*frll[::2], *official]:
         yield read_photo(path)
+    three_quarter = [path for path in frll if "3quarter" in path.parent.name]
+    for index, path in enumerate([*official, *three_quarter[::3]]):
+        for change in AWKWARD[index % 2 :: 2]:
+            yield np.asarray(change(Image.fromarray(read_photo(path))))
 
 
-def regression(people: list[tuple[float, float]], others: list[tuple[float, float]]) -> list[float]:
-    """Weights of identity, likeness and one; both classes weigh the same."""
-    values = torch.tensor([*people, *others], dtype=torch.double)
+def regression(people: list[list[float]], others: list[list[float]], columns: Sequence[int]) -> list[float]:
+    """Weights of these features, the constant included; both classes weigh the same."""
+    values = torch.tensor([*people, *others], dtype=torch.double)[:, list(columns)]
     is_face = torch.tensor([1.0] * len(people) + [0.0] * len(others), dtype=torch.double)
     weight = torch.where(is_face == 1, 0.5 / len(people), 0.5 / len(others))
-    mean, scale = values.mean(0), values.std(0)
-    line = torch.zeros(3, dtype=torch.double, requires_grad=True)
-    optimizer = torch.optim.LBFGS([line], max_iter=200, line_search_fn="strong_wolfe")
+    varies = values.std(0) > 0
+    mean, scale = values.mean(0) * varies, torch.where(varies, values.std(0), 1.0)
+    line = torch.zeros(len(mean), dtype=torch.double, requires_grad=True)
+    optimizer = torch.optim.LBFGS([line], max_iter=300, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        logits = (values - mean) / scale @ line[:2] + line[2]
-        errors = torch.nn.functional.binary_cross_entropy_with_logits(logits, is_face, reduction="none")
-        total = (weight * errors).sum() + 1e-4 * line[:2].square().sum()
+        errors = torch.nn.functional.binary_cross_entropy_with_logits(
+            (values - mean) / scale @ line, is_face, reduction="none"
+        )
+        total = (weight * errors).sum() + 1e-4 * (line * varies).square().sum()
         total.backward()
         return total
 
     optimizer.step(loss)
-    of_both = (line[:2] / scale).detach()
-    return [*of_both.tolist(), float((line[2] - of_both @ mean).detach())]
+    weights = (line / scale).detach()
+    weights[~varies] -= (weights * mean).sum()
+    return weights.tolist()
 
 
 def fit(data: Path | None) -> None:
     """Print the weights, beside those in use."""
     made = (np.asarray(MADE[i % len(MADE)](np.random.default_rng([MADE_SEED, i]))) for i in range(MADE_COUNT))
-    people = [item for pixels in tqdm(training(data)) if (item := evidence(pixels)) is not None]
-    others = [item for pixels in tqdm(made) if (item := evidence(pixels)) is not None]
+    people = [item for pixels in tqdm(training(data)) if (item := features(pixels)) is not None]
+    others = [item for pixels in tqdm(made) if (item := features(pixels)) is not None]
     print(f"{len(people)} faces, {len(others)} finds of {MADE_COUNT} that are none")
-    print("identity, likeness, one:", [round(value, 1) for value in regression(people, others)], "in use:", WEIGHTS)
+    for columns, used in ((range(4), WEIGHTS), (range(5), WEIGHTS_WITH_NETWORK)):
+        print([round(value, 2) for value in regression(people, others, columns)], "in use:", used)
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ def cases(photos: list[Image.Image], profile: Image.Image, statue: Image.Image, 
         Case("heavy shadow", shadowed(first), "warning"),
         Case("overexposed", exposed(first, 2.6), "any"),
         Case("underexposed", exposed(first, 0.12), "warning"),
-        Case("out of focus", first.filter(ImageFilter.GaussianBlur(9)), "any"),
+        Case("out of focus", blurred(first), "any"),
         Case("JPEG of quality 5", squeezed(first, 5), "any"),
         Case("grey", ImageOps.grayscale(first).convert("RGB"), "head"),
         Case("sepia", sepia(first), "head"),
@@ -108,6 +108,11 @@ def exposed(photo: Image.Image, factor: float) -> Image.Image:
     """In light of another strength, clipped."""
     linear = (np.asarray(photo) / 255.0) ** 2.2 * factor
     return Image.fromarray((np.clip(linear, 0, 1) ** (1 / 2.2) * 255).round().astype(np.uint8))
+
+
+def blurred(photo: Image.Image) -> Image.Image:
+    """Out of focus."""
+    return photo.filter(ImageFilter.GaussianBlur(9))
 
 
 def squeezed(photo: Image.Image, quality: int) -> Image.Image:

@@ -31,6 +31,10 @@ WEIGHTS = (-37.0, 10.7, 10.5, 62.0)
 ordinary ones and such as are made awkward, and made pictures without a face (``scripts/evaluate_face_check.py``)."""
 WEIGHTS_WITH_NETWORK = (-38.0, 7.7, 13.7, 77.7, 0.28)
 """The same with the other network's log(p / (1 - p)) at the end."""
+WEIGHTS_UPRIGHT = (-16.6, 15.8, 0.7)
+"""Of identity, likeness and one. A head bent to a face that lies may fit it well: the landmark error is no witness."""
+SURELY_UPRIGHT = 0.8
+"""95 % of training faces are above."""
 FLATTEST = 1e-4
 """Added to a probability and its opposite before their logarithms."""
 
@@ -56,6 +60,11 @@ class FaceEvidence:
         """In [0, 1], that this is a human face, the right way up. An unusual head that fits its landmarks well was bent
         to them."""
         return logistic(WEIGHTS, self.features)
+
+    @property
+    def upright(self) -> float:
+        """In [0, 1], that the face is the right way up, to within 45 degrees or so."""
+        return logistic(WEIGHTS_UPRIGHT, (self.identity, self.likeness, 1.0))
 
     def confidence_with(self, sureness: float) -> float:
         """The same when another network gives it a probability in [0, 1]."""

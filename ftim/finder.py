@@ -11,7 +11,7 @@ import torch
 from ftim.detector import Detection, FaceDetector, no_face
 from ftim.errors import FaceError, FaceIndexError
 from ftim.face import align
-from ftim.face_check import SURE, FaceCheck
+from ftim.face_check import SURELY_UPRIGHT, FaceCheck
 from ftim.photo import Photograph
 from ftim.structures import Face, Fit
 
@@ -88,8 +88,8 @@ class FaceFinder:
 
     @torch.no_grad()
     def _checked(self, photo: Photograph, detection: Detection) -> FoundFace:
-        """Turned upright. When the confidence in the fit is low, a look from each side is tried, and what the head
-        explains best is taken."""
+        """Turned upright. When the fit leaves that in doubt, a look from each side is tried, and what the head explains
+        best is taken."""
         best = -1.0
         for turn in range(4):
             seen = self.detector.seen_aside(photo.pixels, detection, detection.turn + turn) if turn else detection
@@ -98,9 +98,9 @@ class FaceFinder:
             face = align(*seen.upright(photo.pixels), self.size).to(self.device)
             fit = self.regressor(face)
             (evidence,) = self.check.evidence(face, fit)
-            if evidence.confidence > best:
-                best, kept = evidence.confidence, (seen.turn, face, fit)
-            if best >= SURE:
+            if evidence.upright > best:
+                best, kept = evidence.upright, (seen.turn, face, fit)
+            if best >= SURELY_UPRIGHT:
                 break
         turn, face, fit = kept
         return FoundFace(photo.turned(turn), face, fit, self.check(face, fit))

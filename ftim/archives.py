@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import gzip
+import lzma
 import os
 import subprocess
 import sys
@@ -22,6 +22,11 @@ from ftim.downloads import SourceFailedError, WrongContentError
 
 _POLL_SECONDS = 0.2
 _CHUNK = 1 << 20
+_DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, RuntimeError, ValueError,
+    OverflowError,
+)  # fmt: skip
+"""Also what asks for a password or for a way of packing that Python does not know."""
 
 Progress = Callable[[], None]
 Runner = Callable[[list[str], Mapping[str, str], Progress], tuple[int, str]]
@@ -105,7 +110,9 @@ def extract_member(archive: Path, member: str, target: Path, size: int) -> None:
         raise WrongContentError(f"{archive.name} holds no file {member}")
     except KeyError as error:
         raise WrongContentError(f"{archive.name} holds no file {member}") from error
-    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # the disk's, not the archive's
+            raise
         raise WrongContentError(f"{archive.name} is truncated or damaged: {error}") from error
 
 

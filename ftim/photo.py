@@ -123,16 +123,18 @@ def _read(
 ) -> tuple[np.ndarray, int, bool]:
     """Pixels, what they were reduced by, and whether all of the file was there. Of a ``part``, a box in the reduced
     upright picture and that one's width and height, all pixels."""
-    if isinstance(source, Path) and source.exists() and not (source.is_file() or source.is_dir()):
-        raise PhotoError(f"{source} is a pipe or a device and no file")  # whose end may never come
     register_heif()
     name = Path("the photograph") if isinstance(source, bytes) else source
     with _errors_named(source, name):
+        if isinstance(source, Path) and source.exists() and not (source.is_file() or source.is_dir()):
+            raise PhotoError(f"{source} is a pipe or a device and no file")  # whose end may never come
         # Pillow's own warning about large pictures is replaced by the limit of ``check_size``.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image: Image.Image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
         with image:
+            if image.format == "EPS":  # the image library would have Ghostscript run it
+                raise PhotoError(f"{name} is PostScript, a program and no photograph; convert it to JPEG")
             check_size(image, name)
             width, height = image.size
             reduction = reduction or reduction_of(width * height)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import stat
 from collections import Counter
@@ -15,7 +14,7 @@ from PIL import Image
 
 from ftim.errors import SettingsError
 from ftim.photo import register_heif
-from ftim.result_folders import REPORT, shown
+from ftim.result_folders import read_report, shown
 
 NO_PHOTOGRAPHS = frozenset(
     (
@@ -160,8 +159,4 @@ def _suffix(name: str) -> str:
 
 def is_result(folder: Path) -> bool:
     """Whether a folder holds a report of this program."""
-    try:
-        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(report, dict) and "ftim" in report
+    return read_report(folder) is not None

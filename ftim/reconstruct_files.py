@@ -298,7 +298,7 @@ class Batch:
 
 def _is_list_of_failures(path: Path) -> bool:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (OSError, ValueError, RecursionError):
         return False
     if not isinstance(value, dict):

@@ -86,11 +86,8 @@ def _clashes(name: str, closed: set[str], taken: set[str]) -> bool:
 
 def read_report(folder: Path) -> dict[str, Any] | None:
     """The report of a result, or None where there is none that this program wrote."""
-    try:
-        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return report if isinstance(report, dict) and "ftim" in report else None
+    report = _read_json(folder / REPORT)
+    return report if "ftim" in report else None
 
 
 def written_files(folder: Path) -> dict[str, set[str]]:
@@ -193,8 +190,9 @@ def _runs(process: object) -> bool:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    """Empty where there is no object of JSON, and where a pipe or a device might be read without end."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -15,6 +15,11 @@ _ALLOWED = {("numpy", "ndarray"), ("numpy", "dtype")} | {
     (module, name) for module in _ARRAY_MODULES for name in ("_reconstruct", "scalar")
 }
 
+_READ_ERRORS = (
+    pickle.UnpicklingError, EOFError, ValueError, LookupError, AttributeError, TypeError, RuntimeError, OverflowError,
+    MemoryError,
+)  # fmt: skip
+
 
 class NumpyUnpickler(pickle.Unpickler):
     """Looks up only the four names that arrays are rebuilt with; a pickle could otherwise run any code."""
@@ -35,7 +40,7 @@ def read_numpy_pickle(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             return NumpyUnpickler(file).load()
-    except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
+    except _READ_ERRORS as error:
         raise AssetHashError(
             f"{path} is not a pickle of numpy arrays: {error}. Delete it to fetch it again."
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,8 @@ from ftim.errors import OfficialLayoutError
 
 READ_ERRORS: tuple[type[Exception], ...] = (
     pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError, KeyError, IndexError, AttributeError,
-    TypeError, AssertionError, NotImplementedError, OverflowError, struct.error, zipfile.BadZipFile, zlib.error,
+    TypeError, AssertionError, NotImplementedError, OverflowError, MemoryError, struct.error, zipfile.BadZipFile,
+    zlib.error, tokenize.TokenError,
 )  # fmt: skip
 """What readers raise on files that are cut off or are something else."""
 

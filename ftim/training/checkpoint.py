@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from torch import Tensor
 from ftim.errors import TrainingError
 from ftim.outputs import whole_file
 
+_READ_ERRORS = (
+    RuntimeError, pickle.UnpicklingError, EOFError, OSError, LookupError, ValueError, AssertionError, AttributeError,
+    TypeError, OverflowError, MemoryError, struct.error,
+)  # fmt: skip
 _FIELDS = {"step", "fingerprint", "recorded", "network", "average", "optimizer", "seconds"}
 
 
@@ -46,7 +51,7 @@ class Checkpoint:
             raise TrainingError(f"there is no checkpoint {path} to go on from: start without --resume")
         try:
             values = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, LookupError, ValueError) as error:
+        except _READ_ERRORS as error:
             raise TrainingError(
                 f"the checkpoint {path} cannot be read: {error}. Delete it and start the run anew."
             ) from error

@@ -3,9 +3,9 @@
     python scripts/measure/hostile.py --cases 2400 --seed 0
 
 Pictures are read as every photograph is, portraits and one in forty go on to the head; reports, weights, checkpoints,
-pickles and archives go to their readers. A process that answers no more is killed and counted. The same seed makes the
-same files.
-Writes ``results/hostile.json``; exits with 1 after a crash, a hang, too much memory, or a file outside a case's folder.
+pickles and archives go to their readers. A process that answers no more or takes too much memory is killed and counted.
+Each case has a folder: to write elsewhere, and to start a program, is a crash. The same seed makes the same files.
+Writes ``results/hostile.json``; exits with 1 after a crash, a hang, too much memory, or when nothing was tried.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
     sys.path[0] = str(Path(__file__).resolve().parents[2])
@@ -33,18 +35,23 @@ from tqdm import tqdm
 from benchmark.provenance import provenance
 from benchmark.records import write_text
 from ftim.errors import FtimError
-from ftim.photo import Photograph, open_photo
+from ftim.photo import Photograph, open_photo, read_photo
 from ftim.pipeline import Pipeline
+from scripts.measure.hostile_cases import CASES
 from scripts.measure.hostile_files import FILES
-from scripts.measure.hostile_images import FORMATS, PORTRAIT, picture
+from scripts.measure.hostile_images import FORMATS, PORTRAIT, picture, portrait
 
 OUTPUT = Path("results/hostile.json")
 LONGEST, MOST_MEMORY = 5.0, 2 * 10**9
 WARM_UP = 120.0
 """Seconds for a process to load the models."""
+LOOK = 0.02
+"""Seconds between looks at the memory of a process that works."""
 TO_THE_HEAD = 40
 """One picture of so many, and every portrait that can be read."""
-KINDS = (*FORMATS, *FORMATS, PORTRAIT, "bomb", "metadata", *FILES)
+READERS = FILES | CASES
+KINDS = (*FORMATS, *FORMATS, PORTRAIT, "bomb", "metadata", *READERS)
+HANG, MEMORY = "hang", "too much memory"
 EXAMPLES = 5
 
 
@@ -54,7 +61,11 @@ class HostileConfig:
 
     cases: int = 2400
     seed: int = 0
+    minutes: float = 15
+    """After which no further case is begun."""
     processes: int = 2
+    head: bool = True
+    """Some pictures go on to the head."""
     output: Path | None = OUTPUT
 
 
@@ -78,17 +89,72 @@ class Tally:
         return self.crashes + self.hangs + self.too_much_memory
 
 
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+TWO_PATHS = ("os.rename", "os.link", "os.symlink")
+CHANGES = (*TWO_PATHS, "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.chown")
+PROGRAMS = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "socket.connect")
+
+
+class Guard:
+    """A hook of ``sys.addaudithook``: writing outside a case's folder, programs, connections.
+
+    It sees what Python does. Files that code in C opens are found afterwards, where they lie beside the folder.
+    """
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        """In words, since the last case began."""
+        self._folder: str | None = None
+
+    @contextmanager
+    def watching(self, folder: Path) -> Iterator[None]:
+        """During a case, whose temporary files are to lie in its folder, and relative paths beside it."""
+        self.seen = []
+        before, temporary = os.getcwd(), tempfile.tempdir
+        os.chdir(folder.parent)
+        tempfile.tempdir = str(folder)
+        self._folder = os.path.realpath(folder)
+        try:
+            yield
+        finally:
+            self._folder, tempfile.tempdir = None, temporary
+            os.chdir(before)
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """As Python calls it."""
+        if self._folder is None:
+            return
+        if event in PROGRAMS:
+            self.seen.append(f"{event} {arguments[:1]}"[:200])
+        elif event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING:
+            self._check(event, arguments[0], -1)
+        elif event in CHANGES:
+            if event in ("os.rename", "os.link"):
+                self._check(event, arguments[0], arguments[2])
+            second = event in TWO_PATHS
+            self._check(event, arguments[int(second)], -1 if event == "os.truncate" else arguments[-1])
+
+    def _check(self, event: str, path: Any, folder: int) -> None:
+        """``folder`` is an open one that the path is relative to, or -1."""
+        if not isinstance(path, (str, bytes)) or self._folder is None:
+            return
+        text = os.path.join(f"/proc/self/fd/{folder}" if folder >= 0 else "", os.fsdecode(path))
+        place = os.path.join(os.path.realpath(os.path.dirname(text) or "."), os.path.basename(text))
+        if place not in (self._folder, os.devnull) and not place.startswith(self._folder + os.sep):
+            self.seen.append(f"{event} outside its folder: {os.path.basename(text)}"[:200])
+
+
 def run_case(kind: str, number: int, seed: int, folder: Path, pipeline: Pipeline | None) -> str:
     """Make one case in an empty folder and try it: result, error, or what crashed."""
     rng = random.Random(f"{seed} {kind} {number}")
     try:
-        if kind in FILES:
-            FILES[kind](rng, folder)
+        if kind in READERS:
+            READERS[kind](rng, folder)
         else:
             path = folder / "photo.jpg"
             path.write_bytes(picture(rng, kind))
             photo: Photograph = open_photo(path)
-            if pipeline is not None and (number % TO_THE_HEAD == 0 or kind == PORTRAIT):
+            if pipeline is not None and (rng.random() < 1 / TO_THE_HEAD or kind == PORTRAIT):
                 pipeline.reconstruct(photo, "mirror")
     except FtimError:
         return "error"
@@ -98,27 +164,48 @@ def run_case(kind: str, number: int, seed: int, folder: Path, pipeline: Pipeline
 
 
 def serve(connection: Connection) -> None:
-    """A process that tries cases, one after the other."""
+    """A process that tries cases, one after the other, some of them up to the head."""
+    pipeline = Pipeline.build(texture_size=256)
+    with tempfile.TemporaryDirectory() as folder:  # what is compiled or remembered at first is so before any case
+        photo = Path(folder) / "photo.jpg"
+        photo.write_bytes(portrait())
+        pipeline.reconstruct(read_photo(photo), "mirror")
+    _serve(connection, pipeline)
+
+
+def serve_reading(connection: Connection) -> None:
+    """As ``serve``, and no picture goes on to the head."""
+    _serve(connection, None)
+
+
+def _serve(connection: Connection, pipeline: Pipeline | None) -> None:
     torch.set_num_threads(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders in C complain there
-    pipeline = Pipeline.build(texture_size=256)
+    portrait()
+    guard = Guard()
+    sys.addaudithook(guard)
     connection.send("ready")
     while True:
         kind, number, seed, folder = connection.recv()
         Path("/proc/self/clear_refs").write_text("5")  # the peak of memory counts from here
         began = time.perf_counter()
-        outcome = run_case(kind, number, seed, Path(folder), pipeline)
-        connection.send((outcome, time.perf_counter() - began, _peak()))
+        with guard.watching(Path(folder)):
+            outcome = run_case(kind, number, seed, Path(folder), pipeline)
+        outcome = guard.seen[0] if guard.seen else outcome
+        connection.send((outcome, time.perf_counter() - began, _memory("self", "VmHWM")))
 
 
-def _peak() -> int:
-    """Bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+def _memory(process: int | str, what: str) -> int:
+    """Bytes: ``VmHWM`` at the peak, ``VmRSS`` now. 0 for a process that is gone."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return 1024 * int(next((line.split()[1] for line in lines if line.startswith(what)), "0"))
 
 
 class Worker:
-    """One such process, made anew when it had to be killed."""
+    """One such process, made anew for the next case when it had to be killed."""
 
     def __init__(self, target: object = serve) -> None:
         self.target = target
@@ -137,18 +224,24 @@ class Worker:
         self, kind: str, number: int, seed: int, folder: Path, longest: float = LONGEST
     ) -> tuple[str, float, int]:
         """Outcome, seconds and bytes; ``hang`` or ``died`` where the process had to be replaced."""
+        if not self.process.is_alive():
+            self._start()
         self.connection.send((kind, number, seed, str(folder)))
+        began, outcome, memory = time.perf_counter(), HANG, 0
         try:
-            if self.connection.poll(2 * longest):
-                outcome, seconds, memory = self.connection.recv()
-                return ("hang" if seconds > longest else outcome), seconds, memory
-            outcome = "hang"
-        except EOFError:
-            outcome = "died"
-        self.process.kill()
-        self.process.join()
-        self._start()
-        return outcome, longest, 0
+            while time.perf_counter() - began < 2 * longest:
+                if self.connection.poll(LOOK):
+                    outcome, seconds, memory = self.connection.recv()
+                    return (HANG if seconds > longest else outcome), seconds, memory
+                memory = _memory(self.process.pid or 0, "VmRSS")
+                if memory > MOST_MEMORY:  # before the machine's own is gone
+                    outcome = MEMORY
+                    break
+        except (EOFError, ConnectionResetError):
+            self.process.join()
+            outcome = f"died with {self.process.exitcode}"
+        self.stop()
+        return outcome, min(time.perf_counter() - began, longest), memory
 
     def stop(self) -> None:
         """The end."""
@@ -161,8 +254,8 @@ def count(tally: Tally, name: str, outcome: str, seconds: float, memory: int) ->
     tally.inputs += 1
     tally.results += outcome == "result"
     tally.clear_errors += outcome == "error"
-    tally.hangs += outcome == "hang"
-    tally.crashes += outcome not in ("result", "error", "hang")
+    tally.hangs += outcome == HANG
+    tally.crashes += outcome not in ("result", "error", HANG, MEMORY)
     tally.too_much_memory += memory > MOST_MEMORY
     tally.most_seconds = round(max(tally.most_seconds, seconds), 2)
     if (outcome not in ("result", "error") or memory > MOST_MEMORY) and len(tally.examples) < EXAMPLES:
@@ -170,13 +263,16 @@ def count(tally: Tally, name: str, outcome: str, seconds: float, memory: int) ->
 
 
 def attack(config: HostileConfig, quiet: bool = False) -> dict[str, Tally]:
-    """All cases; the tallies by kind, and ``left over`` for files outside the cases' folders."""
+    """All cases, or those for which there is time; the tallies by kind."""
     tallies = {kind: Tally() for kind in dict.fromkeys(KINDS)}
     cases = [(KINDS[number % len(KINDS)], number) for number in range(config.cases)]
+    end = time.monotonic() + 60 * config.minutes
+    target = serve if config.head else serve_reading
     with tempfile.TemporaryDirectory() as root, tqdm(total=len(cases), disable=quiet) as bar:
 
         def some(part: int) -> list[tuple[str, str, str, float, int]]:
-            return list(_one_after_the_other(cases[part :: config.processes], config.seed, Path(root) / str(part), bar))
+            home, own = Path(root) / str(part), cases[part :: config.processes]
+            return list(_one_after_the_other(own, config.seed, home, bar, end, target))
 
         with ThreadPoolExecutor(config.processes) as pool:
             for rows in pool.map(some, range(config.processes)):
@@ -186,12 +282,14 @@ def attack(config: HostileConfig, quiet: bool = False) -> dict[str, Tally]:
 
 
 def _one_after_the_other(
-    cases: list[tuple[str, int]], seed: int, home: Path, bar: tqdm
+    cases: list[tuple[str, int]], seed: int, home: Path, bar: tqdm, end: float, target: object
 ) -> Iterator[tuple[str, str, str, float, int]]:
-    worker = Worker()
+    worker = Worker(target)
     home.mkdir()
     try:
         for kind, number in cases:
+            if time.monotonic() > end:
+                return
             with tempfile.TemporaryDirectory(dir=home) as folder:
                 inside = Path(folder) / "case" / "case"
                 inside.mkdir(parents=True)
@@ -212,16 +310,28 @@ def main() -> None:
     """All cases; the table."""
     config = tyro.cli(HostileConfig, description=__doc__)
     tallies = attack(config)
-    for kind, tally in tallies.items():
-        print(f"{kind:14}", {name: value for name, value in asdict(tally).items() if value})
-    wrong = sum(tally.wrong for tally in tallies.values()) + Path("pickle-was-run").exists()
+    print(table(tallies))
+    tried = sum(tally.inputs for tally in tallies.values())
+    if tried < config.cases:
+        print(f"{config.minutes:g} minutes are over: {config.cases - tried} of {config.cases} cases were not tried")
     found = {kind: asdict(tally) for kind, tally in tallies.items()}
-    text = json.dumps(
-        {"provenance": provenance(torch.device("cpu"), False), "seed": config.seed, "found": found}, indent=1
-    )
+    about = {"provenance": provenance(torch.device("cpu"), False), "seed": config.seed, "asked for": config.cases}
     if config.output is not None:
-        write_text(config.output, text + "\n")
-    sys.exit(int(wrong > 0))
+        write_text(config.output, json.dumps(about | {"found": found}, indent=1) + "\n")
+    sys.exit(int(tried == 0 or any(tally.wrong for tally in tallies.values())))
+
+
+def table(tallies: dict[str, Tally]) -> str:
+    """A line for each kind, one for all, and examples of what went wrong."""
+    names = [name for name in asdict(Tally()) if name != "examples"]
+    rows = {kind: [getattr(tally, name) for name in names] for kind, tally in tallies.items()}
+    columns = list(zip(*rows.values(), strict=True))
+    rows["all"] = [
+        max(column) if name == "most_seconds" else sum(column) for name, column in zip(names, columns, strict=True)
+    ]
+    lines = [" " * 18 + "".join(f"{name.replace('_', ' '):>17}" for name in names)]
+    lines += [f"{kind:18}" + "".join(f"{value:17}" for value in row) for kind, row in rows.items()]
+    return "\n".join([*lines, *(example for tally in tallies.values() for example in tally.examples)])
 
 
 if __name__ == "__main__":

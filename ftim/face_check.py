@@ -14,6 +14,7 @@ from ftim.errors import NoFaceError
 from ftim.regressors import landmark_error
 from ftim.render.image import ImageRenderer
 from ftim.render.shading import LUMA
+from ftim.small_faces import SURE as SURE_OF_A_FACE
 from ftim.small_faces import SmallFaces
 from ftim.structures import Face, Fit
 
@@ -22,8 +23,7 @@ SMOOTH = 31
 SURE = 0.9
 """Confidence above which a fit is not questioned; 98 % of training faces are above, and none of what is no face."""
 LEAST = 0.3
-"""Confidence, with the other network's word, below which it is no face: 10 of 700 made pictures pass, 2 % of training
-faces that were made awkward do not."""
+"""Confidence, with the other network's word, below which it is no face unless that network is sure."""
 MOST_IDENTITY, LARGEST_ERROR = 0.9, 0.05
 """Beyond these a fit makes no sense, whatever the other network says: no face of training reaches half of either."""
 WEIGHTS = (-37.0, 10.7, 10.5, 62.0)
@@ -111,8 +111,9 @@ class FaceCheck:
         if evidence.confidence >= SURE:
             return evidence.confidence
         crop = (face.image[0].permute(1, 2, 0).cpu().numpy() * 255).round().astype("uint8")
-        confidence = evidence.confidence_with(self.small_faces.sureness(crop))
-        if confidence < LEAST:
+        sureness = self.small_faces.sureness(crop)
+        confidence = evidence.confidence_with(sureness)
+        if confidence < LEAST and sureness < SURE_OF_A_FACE:
             raise NoFaceError(
                 "what was found in the photo does not look like a human face: the head that fits it is none "
                 f"(confidence {confidence:.2f}). If there is a face, cut out the part with it, upright and in full "

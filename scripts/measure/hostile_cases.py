@@ -51,7 +51,14 @@ HOSTILE_NAMES = (
     "[a].jpg", "~root.jpg", "%2e%2e%2fa.jpg", "a\\..\\b.jpg", "\u202egpj.exe.jpg", "failures.json.jpg", "report.json",
     "x" * 240 + ".jpg",
 )  # fmt: skip
+ARRAY_OF = (
+    b"\x80\x03cnumpy._core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01K\x02\x85"
+    b"cnumpy\ndtype\nX\x02\x00\x00\x00f8K\x00K\x01\x87R(K\x03X\x01\x00\x00\x00<%btb\x89C\x10" + bytes(16) + b"tb."
+)
+"""Two numbers of a dtype whose state is to be filled in."""
 PICKLES: dict[str, bytes] = {
+    "a dtype with a part too few": ARRAY_OF % (b"MNN" + 2 * b"J\xff\xff\xff\xff" + b"K\x00"),
+    "a dtype of objects": ARRAY_OF % (b"NNN" + 2 * b"J\xff\xff\xff\xff" + b"K\x3f"),
     "a memo of 2**31 places": b"\x80\x02Nr\xff\xff\xff\x7f.",
     "a memo of 10**9 places": b"Np999999999\n.",
     "bytes without a length": b"\x80\x04\x8e" + b"\xff" * 8 + b".",

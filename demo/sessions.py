@@ -112,10 +112,17 @@ class Sessions:
         with self._lock:
             self._make_room(keep="")
             kept = {Path(session.folder.name) for session in self._open.values()}
+            kept |= {self._below_parent(path) for session in self._open.values() for path in session.uploads}
         oldest = time.time() - self.stay
         for path in self.parent.iterdir():
             if path not in kept and _newest(path) < oldest:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def _below_parent(self, path: Path) -> Path:
+        """The file or folder in ``parent`` that is ``path`` or holds it; ``path`` itself when it lies elsewhere."""
+        if not path.is_relative_to(self.parent):
+            return path
+        return self.parent / path.relative_to(self.parent).parts[0]
 
     def sweep_for_ever(self) -> None:
         """In a thread of the server, which ends with it."""

@@ -37,6 +37,8 @@ SURELY_UPRIGHT = 0.8
 """95 % of training faces are above."""
 FLATTEST = 1e-4
 """Added to a probability and its opposite before their logarithms."""
+LOWEST = -60.0
+"""Log odds are not taken to be lower: the exponential of their opposite is a number."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,9 @@ class FaceEvidence:
 
 
 def logistic(weights: Sequence[float], features: Sequence[float]) -> float:
-    """1 / (1 + exp(-sum of the products))."""
-    return 1 / (1 + math.exp(-sum(weight * value for weight, value in zip(weights, features, strict=True))))
+    """1 / (1 + exp(-sum of the products)); 0 where a feature is no number, as after a fit that went astray."""
+    total = sum(weight * value for weight, value in zip(weights, features, strict=True))
+    return 0.0 if math.isnan(total) else 1 / (1 + math.exp(-max(total, LOWEST)))
 
 
 def log_odds(probability: float) -> float:
@@ -101,7 +104,9 @@ class FaceCheck:
         Raises ``NoFaceError`` when it is low, or when the fit makes no sense.
         """
         (evidence,) = self.evidence(face, fit)
-        if evidence.identity > MOST_IDENTITY or evidence.landmark_error > LARGEST_ERROR:
+        if not (
+            evidence.identity <= MOST_IDENTITY and evidence.landmark_error <= LARGEST_ERROR
+        ):  # nor what is no number
             shape, error = evidence.identity / MOST_IDENTITY, evidence.landmark_error / LARGEST_ERROR
             raise NoFaceError(
                 "the head that fits what was found in the photo makes no sense: its shape has "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from ftim.face_check import LEAST
 from ftim.facial_skin import FacialSkin
 from ftim.metrics.facenet import facenet_cosine
 from ftim.reconstruction import Reconstruction
@@ -57,7 +58,7 @@ LARGEST_IDENTITY_DISTANCE = 9.0
 LEAST_FACENET_COSINE = 0.6
 """Between views of training people: none of one person's are below, 99.9 % of two people's."""
 
-Kind = Literal["fit", "turned", "small", "dark", "hard light", "covered", "person", "incomplete", "upright"]
+Kind = Literal["fit", "turned", "small", "dark", "hard light", "covered", "person", "incomplete", "upright", "doubtful"]
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,8 @@ def of_the_file(result: Reconstruction) -> Iterator[QualityWarning]:
 
 def find_warnings(quality: Quality) -> Iterator[QualityWarning]:
     """What a user should know before trusting these numbers' result."""
+    if quality.confidence < LEAST:
+        yield QualityWarning("doubtful", f"It may be no human face (confidence {quality.confidence:.2f}).")
     if quality.landmark_error > LARGEST_LANDMARK_ERROR:
         yield QualityWarning("fit", "The head does not fit the face well: is it a face, upright and in full view?")
     if abs(quality.turn) > FARTHEST_TURN:

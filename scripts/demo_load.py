@@ -51,9 +51,11 @@ class Config:
 class Served:
     """The demo in a process of its own. Raises ``FtimError`` when it does not start."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, str(ROOT / "demo" / "app.py"), "--port", "0", "--no-examples"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def __init__(self, *options: str, folder: Path | None = None) -> None:
+        """``options`` of ``demo/app.py``; its files lie below ``folder``, by default where temporary files do."""
+        command = [sys.executable, str(ROOT / "demo" / "app.py"), "--port", "0", "--no-examples", *options]
+        environment = os.environ | ({"TMPDIR": str(folder)} if folder else {})
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if found := re.search(r"http://[\d.]+:\d+", line):
@@ -71,7 +73,7 @@ class Served:
     def stop(self) -> None:
         """End it."""
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(60)
 
 
 class Callers:

@@ -93,7 +93,8 @@ def test_what_belongs_to_nobody_is_swept_away_in_time(tmp_path: Path) -> None:
     sessions = Sessions(tmp_path, stay=100)
     silent, open_one = sessions.get("silent"), sessions.get("open")
     silent.last_seen -= 200
-    for name, age in (("old", 200), ("new", 0)):
+    open_one.uploads.add(tmp_path / "used" / "photo.png")
+    for name, age in (("old", 200), ("used", 200), ("new", 0)):
         (tmp_path / name).mkdir()
         path = picture(tmp_path / name / "photo.png", 9)
         for item in (path, path.parent):
@@ -101,6 +102,7 @@ def test_what_belongs_to_nobody_is_swept_away_in_time(tmp_path: Path) -> None:
     os.utime(open_one.folder.name, (0, 0))
     sessions.sweep()
     assert not (tmp_path / "old").exists() and (tmp_path / "new" / "photo.png").is_file()
+    assert (tmp_path / "used" / "photo.png").is_file(), "its page may ask for another face of it"
     assert not Path(silent.folder.name).exists() and Path(open_one.folder.name).exists() and len(sessions) == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,20 @@ def test_a_senseless_fit_is_refused_whatever_else_is_thought(pipeline: Pipeline,
     sliver = found.fit.__class__(**{**vars(found.fit), "identity": torch.full_like(found.fit.identity, 1.5)})
     with pytest.raises(NoFaceError, match="makes no sense"):
         check(found.face, sliver)
+
+
+@pytest.mark.parametrize("value", [1e3, float("inf"), float("nan")])
+def test_a_fit_that_went_astray_is_a_refusal_and_no_crash(
+    pipeline: Pipeline, portraits: list[np.ndarray], monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    real = pipeline.finder.regressor
+    monkeypatch.setattr(
+        pipeline.finder,
+        "regressor",
+        lambda face: replace(fit := real(face), identity=torch.full_like(fit.identity, value)),
+    )
+    with pytest.raises(NoFaceError, match="makes no sense"):
+        pipeline.finder.one(Photograph(portraits[0]))
 
 
 def test_confidence_rises_with_likeness_and_falls_with_strangeness() -> None:

@@ -10,15 +10,10 @@ traceback, a file that is not the visitor's, no answer. Afterwards the server's 
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +28,10 @@ from tqdm import tqdm
 
 from benchmark.provenance import provenance
 from benchmark.records import write_text
-from ftim.errors import FtimError
+from scripts.demo_load import Served
 from scripts.measure.server_abuse import KINDS, Slowly, files_below
 
 OUTPUT = Path("results/server.json")
-ROOT = Path(__file__).resolve().parents[2]
 STAY = 20
 """Seconds without a sign of life after which the server removes what a visitor left; an hour by default."""
 BAD = 4
@@ -56,31 +50,6 @@ class ServerConfig:
     """Requests of each other kind."""
     oversized: int = 5
     output: Path | None = OUTPUT
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[tuple[str, int]]:
-    """Address and process number of a demo that keeps its files below a folder."""
-    command = [sys.executable, str(ROOT / "demo" / "app.py"), "--port", "0", "--no-examples", "--stay", str(STAY)]
-    environment = os.environ | {"TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if found := re.search(r"http://[\d.]+:\d+", line):
-                yield found[0], process.pid
-                return
-        raise FtimError("the demo did not start; run python demo/app.py to see why")
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def memory(process: int, which: str) -> float:
-    """GB: ``VmRSS`` now, ``VmHWM`` at most. Linux only."""
-    found = re.search(rf"{which}:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text(encoding="ascii"))
-    assert found is not None
-    return round(int(found[1]) * 1024 / 1e9, 2)
 
 
 def one(kind: str, address: str, number: int) -> str | None:
@@ -123,21 +92,25 @@ def left_behind(folder: Path) -> list[str]:
 def main() -> None:
     """Serve, attack, look."""
     config = tyro.cli(ServerConfig, description=__doc__)
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (address, process):
-        before = memory(process, "VmRSS")
-        began = time.monotonic()
-        found = attack(address, config)
-        seconds = time.monotonic() - began
-        kept = len(files_below(Path(folder)))
-        left = left_behind(Path(folder))
-        used = {"before": before, "at most": memory(process, "VmHWM"), "after": memory(process, "VmRSS")}
+    with tempfile.TemporaryDirectory() as folder:
+        served = Served("--stay", str(STAY), folder=Path(folder))
+        try:
+            used = {"before": served.memory("VmRSS")}
+            began = time.monotonic()
+            found = attack(served.address, config)
+            seconds = time.monotonic() - began
+            kept = len(files_below(Path(folder)))
+            left = left_behind(Path(folder))
+            used |= {"at most": served.memory("VmHWM"), "after": served.memory("VmRSS")}
+        finally:
+            served.stop()
     wrong = sum(len(item["wrong"]) for item in found.values()) + len(left)
     for item in found.values():
         item["wrong"], item["wrong answers"] = item["wrong"][:EXAMPLES], len(item["wrong"])
     result = {
         "clients": config.clients,
         "seconds": round(seconds, 1),
-        "memory, GB": used,
+        "memory, GB": {name: round(value, 2) for name, value in used.items()},
         "files kept meanwhile": kept,
         "files left": left,
     }

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from ftim.blur import box_blur
 from ftim.errors import NoFaceError
 from ftim.regressors import landmark_error
 from ftim.render.image import ImageRenderer
@@ -104,9 +104,12 @@ class FaceCheck:
         Raises ``NoFaceError`` when it is low, or when the fit makes no sense.
         """
         (evidence,) = self.evidence(face, fit)
-        if not (
-            evidence.identity <= MOST_IDENTITY and evidence.landmark_error <= LARGEST_ERROR
-        ):  # nor what is no number
+        return self.judged(face, evidence)
+
+    def judged(self, face: Face, evidence: FaceEvidence) -> float:
+        """As ``__call__``, with the evidence that was found already."""
+        # Written so that what is no number fails as well.
+        if not (evidence.identity <= MOST_IDENTITY and evidence.landmark_error <= LARGEST_ERROR):
             shape, error = evidence.identity / MOST_IDENTITY, evidence.landmark_error / LARGEST_ERROR
             raise NoFaceError(
                 "the head that fits what was found in the photo makes no sense: its shape has "
@@ -144,7 +147,7 @@ def _detail(image: Tensor, mask: Tensor) -> Tensor:
     side = SMOOTH * image.shape[-1] // 224 // 2 * 2 + 1
 
     def blur(value: Tensor) -> Tensor:
-        return F.avg_pool2d(value, side, stride=1, padding=side // 2)
+        return box_blur(value, side // 2, 1)
 
     return (luma - blur(luma * mask) / blur(mask).clamp(min=1e-3)) * mask
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ftim.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from ftim.morphable import MorphableModel, Region
 from ftim.render.pose import PosedHead
-from ftim.uv import triangle_cosines
+from ftim.render.visibility import triangle_cosines
 
 
 @dataclass(frozen=True)

@@ -99,8 +99,8 @@ class FaceFinder:
             fit = self.regressor(face)
             (evidence,) = self.check.evidence(face, fit)
             if evidence.upright > best:
-                best, kept = evidence.upright, (seen.turn, face, fit)
+                best, kept = evidence.upright, (seen.turn, face, fit, evidence)
             if best >= SURELY_UPRIGHT:
                 break
-        turn, face, fit = kept
-        return FoundFace(photo.turned(turn), face, fit, self.check(face, fit))
+        turn, face, fit, evidence = kept
+        return FoundFace(photo.turned(turn), face, fit, self.check.judged(face, evidence))

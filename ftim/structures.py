@@ -66,6 +66,16 @@ class Batched:
         return cls(**values)
 
 
+def learns(*values: Tensor | Batched | None) -> bool:
+    """Whether gradients are wanted of one of these, or of one of their fields."""
+    return torch.is_grad_enabled() and any(
+        value.requires_grad
+        if isinstance(value, Tensor)
+        else value is not None and learns(*(v for v in vars(value).values() if isinstance(v, Tensor | Batched)))
+        for value in values
+    )
+
+
 @dataclass(frozen=True)
 class Camera(Batched):
     """A pinhole camera looking down -z.

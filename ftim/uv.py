@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,32 +13,11 @@ from ftim.render.lookup import look_up
 from ftim.render.pose import PosedHead, pose_head
 from ftim.render.rasterizer import Fragments, Rasterizer
 from ftim.render.shading import shade
-from ftim.render.visibility import depth_planes, distance_to, in_sight, outlines
-from ftim.structures import Fit, PartialTexture
-
-
-@dataclass(frozen=True)
-class UvSettings:
-    """What counts as seen. Pixels are those of a crop of 224; other crops scale them."""
-
-    tolerance: float = 0.0015
-    """Metres that a texel may lie behind the rendered surface."""
-    min_cosine: float = 0.15
-    """Of the angle between the normal and the way to the camera: steeper surfaces are not seen."""
-    full_cosine: float = 0.7
-    """Of the same angle: from here on confidence is full."""
-    outer_jump: float = 0.015
-    """Metres. Behind such a break in depth lies something else: background, or another part of the head."""
-    outer_erosion: int = 2
-    """Pixels next to such a break that are not seen: pixels there mix both sides, and no fit is exact."""
-    outer_fade: int = 6
-    """Pixels from such a break at which confidence is full again."""
-    inner_jump: float = 0.004
-    """Metres. Smaller breaks (lids on eyes, lips on teeth) are seen, with less confidence."""
-    inner_fade: int = 2
-    """Pixels from an inner break at which confidence is full again."""
-    refinements: int = 3
-    """Steps that give the map what a lookup in it loses of the photograph's detail."""
+from ftim.render.surface import RasterizedHead, rasterize_head
+from ftim.render.visibility import depth_planes, distance_to, facing, in_sight, outlines, ramp, triangle_cosines
+from ftim.structures import Fit, PartialTexture, learns
+from ftim.unwrap import unwrap_listed
+from ftim.uv_settings import UvSettings
 
 
 class UvRenderer:
@@ -55,9 +32,11 @@ class UvRenderer:
         self.settings = settings or UvSettings()
         self.atlas = build_atlas(model, rasterizer, size)
         self._grey = model.openings[self.atlas.face][None]
-        self._mouth_texel = model.part_of(INSIDE_MOUTH)[self.atlas.face][None, :, None]
+        self._mouth = model.part_of(INSIDE_MOUTH)[self.atlas.face]
 
-    def __call__(self, image: Tensor, fit: Fit, skin: Tensor | None = None) -> PartialTexture:
+    def __call__(
+        self, image: Tensor, fit: Fit, skin: Tensor | None = None, head: RasterizedHead | None = None
+    ) -> PartialTexture:
         """Unwrap.
 
         Args:
@@ -65,6 +44,7 @@ class UvRenderer:
             fit: of the same B pictures.
             skin: (B, 1, H, W) in [0, 1], where the picture shows the head itself and not hair, glasses or padding;
                 everywhere when None. A texel is seen where it is at least one half.
+            head: of this fit, when there is one picture and it was rasterised already.
 
         Returns:
             The map; gradients reach the image and, through the positions, the fit. The gutter around each chart is
@@ -77,15 +57,21 @@ class UvRenderer:
             )
         if skin is not None and skin.shape != (len(fit), 1, height, width):
             raise ValueError(f"skin must be {(len(fit), 1, height, width)}, got {tuple(skin.shape)}")
-        if image.device.type == "cpu" and len(fit) > 1:
-            # One by one, because a batch of maps leaves the processor's caches: half the time.
-            each = [slice(index, index + 1) for index in range(len(fit))]
-            skins = [None if skin is None else skin[one] for one in each]
-            parts = [self._unwrap(image[one], fit[one], part) for one, part in zip(each, skins, strict=True)]
-            return PartialTexture.concatenate(parts)
-        return self._unwrap(image, fit, skin)
+        if image.device.type != "cpu" or learns(image, fit):
+            return self.unwrap_whole(image, fit, skin)
+        # One by one, because a batch of maps leaves the processor's caches: half the time.
+        parts = []
+        for number in range(len(fit)):
+            one = slice(number, number + 1)
+            here = head or rasterize_head(self.model, self.rasterizer, fit[one])
+            shown = None if skin is None else skin[one]
+            parts.append(
+                unwrap_listed(image[one], fit[one].camera, here, shown, self.atlas, self._mouth, self.settings)
+            )
+        return PartialTexture.concatenate(parts)
 
-    def _unwrap(self, image: Tensor, fit: Fit, skin: Tensor | None) -> PartialTexture:
+    def unwrap_whole(self, image: Tensor, fit: Fit, skin: Tensor | None) -> PartialTexture:
+        """As ``__call__`` for all texels and pixels at once, with gradients and on any device: the slow twin."""
         height, width = fit.camera.height, fit.camera.width
         head = pose_head(self.model, fit)
         points = self.atlas.spread(head.vertices)
@@ -169,7 +155,7 @@ class UvRenderer:
         # A texel that the picture itself would be drawn with is in sight, however thin the part that it lies on.
         drawn = drawn_texels(fragments, self.model, self.size)[:, self.atlas.texel, None]
         seen = (in_sight(planes, projected, settings.tolerance)[..., None] | drawn) & front
-        drawn_mouth = drawn & self._mouth_texel  # teeth and tongue are all rim: their angle says nothing
+        drawn_mouth = drawn & self._mouth[None, :, None]  # teeth and tongue are all rim: their angle says nothing
         seen = seen | drawn_mouth
 
         scale = max(fragments.face.shape[1:]) / 224
@@ -184,8 +170,8 @@ class UvRenderer:
         )
         from_outer, from_inner = distances[:, :, 0, :, None].unbind(1)
         seen = seen & (from_outer > erosion)
-        angle = _ramp(cosine, settings.min_cosine, settings.full_cosine)
-        fade = _ramp(from_outer, erosion, outer) * (0.8 + 0.2 * _ramp(from_inner, 0.5, inner + 0.5))
+        angle = ramp(cosine, settings.min_cosine, settings.full_cosine)
+        fade = ramp(from_outer, erosion, outer) * (0.8 + 0.2 * ramp(from_inner, 0.5, inner + 0.5))
         return seen, torch.where(drawn_mouth, 1.0, angle * fade)
 
 
@@ -203,20 +189,3 @@ def drawn_texels(fragments: Fragments, model: MorphableModel, size: int) -> Tens
         row = (first[..., 1] + down).clamp(0, size - 1)
         read[(picture * size + row) * size + column] = True
     return read.view(batch, size * size)
-
-
-def facing(normals: Tensor, points: Tensor) -> Tensor:
-    """(..., 3) normals of any length, at points in camera space -> (...) cosine to the direction of the camera."""
-    return -(normals * points).sum(-1) / (normals.square().sum(-1) * points.square().sum(-1)).sqrt().clamp(min=1e-12)
-
-
-def triangle_cosines(vertices: Tensor, triangles: Tensor) -> Tensor:
-    """(B, V, 3) camera space -> (B, F): ``facing`` of each triangle; negative when it is seen from behind."""
-    a, b, c = vertices[:, triangles].unbind(2)
-    return facing(torch.linalg.cross(b - a, c - a), (a + b + c) / 3)
-
-
-def _ramp(value: Tensor, low: float, high: float) -> Tensor:
-    """0 at ``low`` and below, 1 at ``high`` and above, smooth between."""
-    t = ((value - low) / (high - low)).clamp(0, 1)
-    return t * t * (3 - 2 * t)

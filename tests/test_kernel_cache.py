@@ -11,7 +11,7 @@ import pytest
 
 from ftim.assets import cache_folder
 from ftim.errors import AssetStorageError, KernelCacheError
-from ftim.render import warp_rasterizer
+from ftim.render import warp_runtime
 from ftim.repository import repository
 
 DRAW = """
@@ -48,16 +48,16 @@ def test_a_cache_that_can_be_written_is_used(tmp_path: Path) -> None:
 
 
 def test_without_any_folder_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(device: str) -> None:
+    def full(module: str, device: str) -> None:
         raise OSError(28, "No space left on device")
 
     def nowhere(prefix: str) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(warp_rasterizer, "_compile", full)
+    monkeypatch.setattr(warp_runtime, "_compile", full)
     monkeypatch.setattr(tempfile, "mkdtemp", nowhere)
     with pytest.raises(KernelCacheError, match=r"No space left on device\. Make room, or set WARP_CACHE_PATH"):
-        warp_rasterizer._load("cpu")
+        warp_runtime._load("ftim.render.warp_rasterizer", "cpu")
 
 
 def test_a_user_without_a_home_is_told_which_variable_helps(monkeypatch: pytest.MonkeyPatch) -> None:

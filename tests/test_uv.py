@@ -19,7 +19,8 @@ from ftim.render.pose import pose_head
 from ftim.render.rasterizer import default_rasterizer
 from ftim.render.visibility import depth_planes, distance_to, grow, in_sight, outlines, shifted_depth
 from ftim.structures import Fit
-from ftim.uv import UvRenderer, UvSettings
+from ftim.uv import UvRenderer
+from ftim.uv_settings import UvSettings
 from tests.synthetic_head import synthetic_fit, synthetic_head
 
 HEADS: dict[str, Callable[[], MorphableModel]] = {"sphere": synthetic_head, "open-head": load_open_head}

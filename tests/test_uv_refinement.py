@@ -11,7 +11,8 @@ from ftim.morphable.model import MorphableModel
 from ftim.render.image import ImageRenderer
 from ftim.render.rasterizer import default_rasterizer
 from ftim.render.visibility import grow
-from ftim.uv import UvRenderer, UvSettings
+from ftim.uv import UvRenderer
+from ftim.uv_settings import UvSettings
 from tests.synthetic_head import synthetic_fit, synthetic_head
 from tests.test_uv import HEADS, smooth_photo, texel_points
 

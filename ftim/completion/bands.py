@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from ftim.completion.fill import box_blur
+from ftim.blur import box_blur
 
 BAND_RADII = (1, 2, 6)
 """Texels of a map of 256. Each band is what the next wider blur takes away: pores, lashes and lip rims, brows."""

@@ -5,12 +5,11 @@ Everything here commutes with the mirror image of the atlas (reversing the last 
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ftim.blur import box_blur
 from ftim.morphable.model import INSIDE_MOUTH, MorphableModel, Region
 from ftim.render.atlas import Atlas
 from ftim.uv import UvRenderer
@@ -56,20 +55,6 @@ def smoothstep(value: Tensor) -> Tensor:
     """0 below 0, 1 above 1, and 3x^2 - 2x^3 between."""
     value = value.clamp(0, 1)
     return value * value * (3 - 2 * value)
-
-
-def box_blur(image: Tensor, radius: int, passes: int = 2) -> Tensor:
-    """(B, C, T, T) -> same: mean over (2 radius + 1)^2 neighbours, repeated; the border averages what exists."""
-    down, right = (_box_means(side, radius, passes).to(image) for side in image.shape[2:])
-    return down @ image @ right.T
-
-
-@lru_cache(maxsize=64)
-def _box_means(side: int, radius: int, passes: int) -> Tensor:
-    """(side, side): what each mean of a line takes from each texel. One product of matrices does all passes."""
-    place = torch.arange(side)
-    near = ((place[:, None] - place).abs() <= radius).double()
-    return torch.linalg.matrix_power(near / near.sum(1, keepdim=True), passes).float()
 
 
 def _halve(image: Tensor) -> Tensor:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ftim.blur import box_blur
 from ftim.morphable.model import MorphableModel, Region
 from ftim.render.interpolate import differentiable_barycentrics, interpolate
 from ftim.render.lookup import look_up
 from ftim.render.pose import pose_head
 from ftim.render.rasterizer import Rasterizer
 from ftim.render.shading import shade
+from ftim.render.surface import RasterizedHead, rasterize_head
 from ftim.render.visibility import grow
-from ftim.structures import Face, Fit, Rendering
+from ftim.structures import Face, Fit, Rendering, learns
 
 FACE_REGIONS: tuple[Region, ...] = (Region.FACE, Region.EYES, Region.TEETH, Region.TONGUE, Region.MOUTH)
 """The face up to the hair line, with all that is inside it."""
@@ -45,15 +48,23 @@ class ImageRenderer:
         return self._drawn[face]
 
     @torch.no_grad()
-    def shows(self, fit: Fit, regions: tuple[Region, ...]) -> Tensor:
-        """(B, 1, H, W), 1 where the picture of the fit's camera shows one of these parts of the head."""
-        positions = pose_head(self.model, fit).positions
-        fragments = self.rasterizer(positions, self.model.triangles, fit.camera.height, fit.camera.width)
+    def shows(self, fit: Fit, regions: tuple[Region, ...], head: RasterizedHead | None = None) -> Tensor:
+        """(B, 1, H, W), 1 where the picture of the fit's camera shows one of these parts of the head.
+
+        ``head`` is of this fit, when it was rasterised already.
+        """
+        fragments = (head or rasterize_head(self.model, self.rasterizer, fit)).fragments
         shown = self.model.part_of(regions)[fragments.face.clamp(min=0)] & fragments.covered
-        return shown[:, None].to(positions.dtype)
+        return shown[:, None].to(fit.light.dtype)
 
     def __call__(
-        self, albedo: Tensor, fit: Fit, photo: Tensor, skin: Tensor | None = None, offsets: Tensor | None = None
+        self,
+        albedo: Tensor,
+        fit: Fit,
+        photo: Tensor,
+        skin: Tensor | None = None,
+        offsets: Tensor | None = None,
+        head: RasterizedHead | None = None,
     ) -> Rendering:
         """Draw an albedo under the fit's light: image = albedo x shading.
 
@@ -63,11 +74,12 @@ class ImageRenderer:
             photo: (B, 3, H, W) in [0, 1], of the camera's size: what the overlay is laid over.
             skin: (B, 1, H, W) in [0, 1], restricts the mask further: where hair or glasses are not to be covered.
             offsets: (B, V, 3) metres, head space: shape that the model does not hold, added to its vertices.
+            head: of one fit (and its offsets), when it was rasterised already.
 
         Returns:
             Picture, mask and overlay. Gradients reach the albedo, the light and the geometry.
         """
-        return self._draw(albedo, fit, photo, skin, offsets, lit=True)
+        return self._draw(albedo, fit, photo, skin, offsets, head, lit=True)
 
     def draw_lit(
         self,
@@ -76,9 +88,10 @@ class ImageRenderer:
         photo: Tensor,
         skin: Tensor | None = None,
         offsets: Tensor | None = None,
+        head: RasterizedHead | None = None,
     ) -> Rendering:
         """As ``__call__`` for a texture that holds the light already, such as ``Texture.texture``: no shading."""
-        return self._draw(texture, fit, photo, skin, offsets, lit=False)
+        return self._draw(texture, fit, photo, skin, offsets, head, lit=False)
 
     def _draw(
         self,
@@ -87,6 +100,7 @@ class ImageRenderer:
         photo: Tensor,
         skin: Tensor | None,
         offsets: Tensor | None,
+        head: RasterizedHead | None,
         lit: bool,
     ) -> Rendering:
         height, width = fit.camera.height, fit.camera.width
@@ -96,6 +110,42 @@ class ImageRenderer:
                 raise ValueError(f"{name} must be {expected} as the fit's camera, got {tuple(tensor.shape)}")
         if texture.ndim != 4 or texture.shape[:2] != (len(fit), 3):
             raise ValueError(f"texture must be ({len(fit)}, 3, T, T), got {tuple(texture.shape)}")
+        if texture.device.type != "cpu" or learns(texture, fit, photo, skin, offsets):
+            return self.draw_whole(texture, fit, photo, skin, offsets, lit)
+        parts = []
+        for number in range(len(fit)):
+            one = slice(number, number + 1)
+            moved, shown = (None if value is None else value[one] for value in (offsets, skin))
+            here = head or rasterize_head(self.model, self.rasterizer, fit[one], moved)
+            parts.append(self._draw_listed(texture[one], fit.light[one] if lit else None, photo[one], shown, here))
+        return Rendering.concatenate(parts)
+
+    @torch.no_grad()
+    def _draw_listed(
+        self, texture: Tensor, light: Tensor | None, photo: Tensor, skin: Tensor | None, head: RasterizedHead
+    ) -> Rendering:
+        """One picture: the pixels that are drawn, and no others, are looked up and shaded."""
+        surface = head.surface
+        drawn = np.zeros(surface.height * surface.width, np.float32)
+        drawn[surface.pixel[self._drawn[surface.face]].numpy()] = 1
+        square = np.ones((2 * NOTCH + 1, 2 * NOTCH + 1), np.uint8)
+        closed = cv2.morphologyEx(drawn.reshape(surface.height, surface.width), cv2.MORPH_CLOSE, square)
+        mask = torch.from_numpy(closed)[None, None] * head.fragments.covered[:, None]
+        if skin is not None:
+            mask = mask * skin
+        surface = surface[mask.flatten()[surface.pixel] > 0]
+        color = surface.look_up(texture[0])
+        if light is not None:
+            normals = F.normalize(surface.at_vertices(head.posed.normals[0], self.model.triangles), dim=1)
+            color = color * shade(normals[None], light, self.model.openings[surface.face][None])[0].T
+        image = surface.picture(color.clamp(0, 1))
+        return Rendering(image=image, mask=mask, overlay=torch.lerp(photo, image, soften(mask)))
+
+    def draw_whole(
+        self, texture: Tensor, fit: Fit, photo: Tensor, skin: Tensor | None, offsets: Tensor | None, lit: bool
+    ) -> Rendering:
+        """As ``__call__`` or ``draw_lit`` for all pixels at once, with gradients, on any device: the slow twin."""
+        height, width = fit.camera.height, fit.camera.width
         head = pose_head(self.model, fit, offsets)
         triangles = self.model.triangles
         fragments = self.rasterizer(head.positions, triangles, height, width)
@@ -122,7 +172,7 @@ def soften(mask: Tensor) -> Tensor:
     """(B, 1, H, W) in [0, 1] -> same: the mask with an edge that fades to 0 inside it, never outside. No gradient."""
     with torch.no_grad():
         shrunk = 1 - grow(1 - mask)
-        return torch.minimum(F.avg_pool2d(shrunk, 3, stride=1, padding=1, count_include_pad=False), mask)
+        return torch.minimum(box_blur(shrunk, 1, 1), mask)
 
 
 def paste_back(photo: np.ndarray, face: Face, rendering: Rendering) -> np.ndarray:

@@ -9,6 +9,8 @@ from torch import Tensor
 COARSE = 3.0
 """Texels a pixel: a bicubic lookup reads four in a row, so that coarser pictures would skip some. Halved maps still
 have half as many texels as pixels again, and lose none of the picture's detail."""
+SAMPLE = 4096
+"""Pixels of which the density of the map is told."""
 
 
 def sample_texture(texture: Tensor, uv: Tensor) -> Tensor:
@@ -39,10 +41,15 @@ def look_up(texture: Tensor, uv: Tensor, covered: Tensor) -> Tensor:
     if not any(levels):
         return sample_texture(texture, uv)
     parts = [
-        sample_texture(F.avg_pool2d(texture[index : index + 1], 2**level), uv[index : index + 1])
+        sample_texture(halved(texture[index : index + 1], level), uv[index : index + 1])
         for index, level in enumerate(levels)
     ]
     return torch.cat(parts)
+
+
+def halved(texture: Tensor, level: int) -> Tensor:
+    """(B, C, T, T) -> the means of 2^level x 2^level texels."""
+    return F.avg_pool2d(texture, 2**level) if level else texture
 
 
 @torch.no_grad()
@@ -55,12 +62,29 @@ def halvings(uv: Tensor, covered: Tensor, size: int) -> int:
     Returns:
         For the median of the covered pixels, whose span is the square root of the area that they cover in the map.
     """
-    right = (uv[:, :-1, 1:] - uv[:, :-1, :-1]) * size
-    down = (uv[:, 1:, :-1] - uv[:, :-1, :-1]) * size
-    whole = covered[:-1, :-1] & covered[:-1, 1:] & covered[1:, :-1]
-    area = (right[0] * down[1] - right[1] * down[0]).abs()[whole]
-    if not len(area):
+    some = dense_sample(covered)
+    flat = uv.flatten(1)
+    neighbours = torch.stack([flat[:, some + step].T for step in (0, 1, uv.shape[-1])], 1)
+    return span_halvings(neighbours, size)
+
+
+def dense_sample(covered: Tensor) -> Tensor:
+    """(H, W) bool -> (K,) int64, row * W + column: evenly many of the pixels that have a pixel to the right and one
+    below which are covered too."""
+    height, width = covered.shape
+    whole = torch.zeros_like(covered)
+    whole[:-1, :-1] = covered[:-1, :-1] & covered[:-1, 1:] & covered[1:, :-1]
+    found = torch.nonzero(whole.flatten())[:, 0]
+    return found[:: max(1, len(found) // SAMPLE)]
+
+
+def span_halvings(neighbours: Tensor, size: int) -> int:
+    """As ``halvings``, from (K, 3, 2) uv of pixels, of those to their right and of those below."""
+    if not len(neighbours):
         return 0
+    here, right, down = (neighbours * size).unbind(1)
+    right, down = right - here, down - here
+    area = (right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0]).abs()
     span = float(area.median().sqrt())
     level = 0
     while span >= COARSE and size % 2 ** (level + 1) == 0:

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
 from ftim.render.rasterizer import Fragments
 from ftim.structures import Batched
 
+CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+SQUARE = np.ones((3, 3), np.uint8)
 MAX_SLOPE_SHIFT = 0.01
 """Metres. A plane seen nearly edge-on is not followed further than this away from the depth at the pixel centre."""
 
@@ -33,18 +37,24 @@ def depth_planes(fragments: Fragments, positions: Tensor, triangles: Tensor) -> 
     """Planes from fragments; positions (B, V, 3) and triangles (F, 3) as they were rasterised. No gradients."""
     with torch.no_grad():
         batch, faces = len(positions), len(triangles)
-        corners = positions[:, triangles]
-        inverse = 1 / corners[..., 2]
-        edge1, edge2 = corners[:, :, 1, :2] - corners[:, :, 0, :2], corners[:, :, 2, :2] - corners[:, :, 0, :2]
-        rise1, rise2 = inverse[..., 1] - inverse[..., 0], inverse[..., 2] - inverse[..., 0]
-        area = edge1[..., 0] * edge2[..., 1] - edge1[..., 1] * edge2[..., 0]
-        right = (rise1 * edge2[..., 1] - rise2 * edge1[..., 1]) / area
-        down = (rise2 * edge1[..., 0] - rise1 * edge2[..., 0]) / area
-        slopes = torch.stack([right, down], -1).view(batch * faces, 2)
+        slopes = plane_slopes(positions, triangles).view(batch * faces, 2)
         index = fragments.face.clamp(min=0) + torch.arange(batch, device=positions.device).view(-1, 1, 1) * faces
         gradient = slopes.index_select(0, index.reshape(-1)).view(*index.shape, 2)
         gradient = torch.where(fragments.covered[..., None], gradient, 0.0).permute(0, 3, 1, 2)
         return DepthPlanes(1 / fragments.depth, gradient)
+
+
+@torch.no_grad()
+def plane_slopes(positions: Tensor, triangles: Tensor) -> Tensor:
+    """(B, F, 2): by how much a triangle's inverse depth changes for a pixel to the right and a pixel down."""
+    corners = positions[:, triangles]
+    inverse = 1 / corners[..., 2]
+    edge1, edge2 = corners[:, :, 1, :2] - corners[:, :, 0, :2], corners[:, :, 2, :2] - corners[:, :, 0, :2]
+    rise1, rise2 = inverse[..., 1] - inverse[..., 0], inverse[..., 2] - inverse[..., 0]
+    area = edge1[..., 0] * edge2[..., 1] - edge1[..., 1] * edge2[..., 0]
+    right = (rise1 * edge2[..., 1] - rise2 * edge1[..., 1]) / area
+    down = (rise2 * edge1[..., 0] - rise1 * edge2[..., 0]) / area
+    return torch.stack([right, down], -1)
 
 
 def shifted_depth(planes: DepthPlanes, right: Tensor | float, down: Tensor | float) -> Tensor:
@@ -114,18 +124,53 @@ def outlines(planes: DepthPlanes, jump: float, openings: Tensor | None = None) -
 def distance_to(marked: Tensor, reach: int) -> Tensor:
     """(B, 1, H, W) 0/1 marks -> (B, 1, H, W) pixels to the nearest mark: 0 on it, at most ``reach``.
 
-    Steps go to the sides and, every second time, to the corners too: an octagon, near enough to a circle.
+    Steps go to the sides and, every second time, to the corners too: an octagon, near enough to a circle. On a CPU by
+    ``steps_from``; elsewhere step by step.
     """
+    if marked.device.type == "cpu":
+        planes = marked[:, 0].to(torch.uint8).numpy()
+        return torch.from_numpy(np.stack([steps_from(plane, reach) for plane in planes]))[:, None].to(marked.dtype)
     near = marked
     distance = reach * (1 - marked)
     for step in range(1, reach):
-        near = torch.maximum(_maximum(near, -1), _maximum(near, -2)) if step % 2 else grow(near)
+        near = torch.maximum(_maximum(near, -1), _maximum(near, -2)) if step % 2 else grow_step_by_step(near)
         distance = torch.where(near > 0, distance.clamp(max=step), distance)
     return distance
 
 
+def steps_from(marked: np.ndarray, reach: int) -> np.ndarray:
+    """(H, W) uint8 0/1 marks -> (H, W) uint8: ``distance_to``, by OpenCV."""
+    if not 1 <= reach <= 255:
+        raise ValueError(f"reach is 1 to 255 pixels, not {reach}")
+    near = marked
+    distance = reach - marked * np.uint8(reach)
+    for step in range(1, reach):
+        near = cv2.dilate(near, CROSS if step % 2 else SQUARE)
+        # One less for each step at which it is near already.
+        distance = cv2.subtract(distance, cv2.subtract(near, marked))
+    return distance
+
+
 def grow(values: Tensor, radius: int = 1) -> Tensor:
-    """(..., H, W) -> same: the maximum over the (2 radius + 1)^2 pixels around each, within the picture."""
+    """(..., H, W) -> same: the maximum over the (2 radius + 1)^2 pixels around each, within the picture.
+
+    Without gradients on a CPU by OpenCV; elsewhere ``grow_step_by_step``.
+    """
+    if (
+        values.device.type != "cpu"
+        or values.dtype != torch.float32
+        or (values.requires_grad and torch.is_grad_enabled())
+    ):
+        return grow_step_by_step(values, radius)
+    if radius == 0 or not values.numel():
+        return values
+    planes = values.detach().reshape(-1, *values.shape[-2:]).numpy()
+    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    return torch.from_numpy(np.stack([cv2.dilate(plane, kernel) for plane in planes])).view(values.shape)
+
+
+def grow_step_by_step(values: Tensor, radius: int = 1) -> Tensor:
+    """``grow`` with gradients, on any device: the slow twin."""
     for _ in range(radius):
         values = _maximum(_maximum(values, -1), -2)
     return values
@@ -139,3 +184,20 @@ def _maximum(values: Tensor, axis: int) -> Tensor:
     torch.maximum(result.narrow(axis, 0, size - 1), later, out=result.narrow(axis, 0, size - 1))
     torch.maximum(result.narrow(axis, 1, size - 1), earlier, out=result.narrow(axis, 1, size - 1))
     return result
+
+
+def facing(normals: Tensor, points: Tensor) -> Tensor:
+    """(..., 3) normals of any length, at points in camera space -> (...) cosine to the direction of the camera."""
+    return -(normals * points).sum(-1) / (normals.square().sum(-1) * points.square().sum(-1)).sqrt().clamp(min=1e-12)
+
+
+def triangle_cosines(vertices: Tensor, triangles: Tensor) -> Tensor:
+    """(B, V, 3) camera space -> (B, F): ``facing`` of each triangle; negative when it is seen from behind."""
+    a, b, c = vertices[:, triangles].unbind(2)
+    return facing(torch.linalg.cross(b - a, c - a), (a + b + c) / 3)
+
+
+def ramp(value: Tensor, low: float, high: float) -> Tensor:
+    """0 at ``low`` and below, 1 at ``high`` and above, smooth between."""
+    t = ((value - low) / (high - low)).clamp(0, 1)
+    return t * t * (3 - 2 * t)

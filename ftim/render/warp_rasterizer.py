@@ -9,22 +9,14 @@ positions are exact: two triangles that share an edge therefore agree about it, 
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import shutil
-import tempfile
-import threading
-
 import torch
 import warp as wp
 from torch import Tensor
 
-from ftim.errors import KernelCacheError
 from ftim.render.rasterizer import NEAR, Fragments, check_mesh, empty_fragments
-from ftim.system import native_stderr_hidden
+from ftim.render.warp_runtime import ready_device
 
 _EMPTY = 0x7FFF_FFFF_FFFF_FFFF
-_load_lock = threading.Lock()
 
 wp.set_module_options({"enable_backward": False})
 
@@ -149,45 +141,8 @@ def _resolve_pass(
     depth[b, row, column] = wp.cast(wp.int32(key >> wp.int64(32)), wp.float32)
 
 
-def _load(device: str) -> None:
-    """Start Warp and compile the kernels, silently; a global switch of Warp is put back as it was."""
-    with _load_lock:
-        level = wp.config.log_level
-        wp.config.log_level = max(level, wp.LOG_ERROR)
-        try:
-            try:
-                _compile(device)
-            except OSError:  # a home or cache that is missing, read-only or full
-                _use_cache_of_this_process()
-                _compile(device)
-        finally:
-            wp.config.log_level = level
-
-
-def _compile(device: str) -> None:
-    with contextlib.nullcontext() if torch.cuda.is_available() else native_stderr_hidden():
-        wp.init()
-    wp.load_module(device=device)
-
-
-def _use_cache_of_this_process() -> None:
-    """Compiled kernels go into a temporary folder, which is removed when Python ends. Raises ``KernelCacheError``."""
-    try:
-        folder = tempfile.mkdtemp(prefix="ftim-warp-")
-    except OSError as error:
-        raise KernelCacheError(
-            f"the compiled kernels of NVIDIA Warp cannot be kept, neither in its cache nor in {tempfile.gettempdir()}: "
-            f"{error.strerror or error}. Make room, or set WARP_CACHE_PATH to a folder that can be written"
-        ) from error
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    wp.config.kernel_cache_dir = folder
-
-
 class WarpRasterizer:
     """Rasterises on the device of its arguments. The first call on a machine compiles for about two seconds."""
-
-    def __init__(self) -> None:
-        self._loaded: set[str] = set()
 
     def __call__(self, positions: Tensor, triangles: Tensor, height: int, width: int) -> Fragments:
         """See ``Rasterizer``. Returns float32 weights and depths, without gradients."""
@@ -198,10 +153,7 @@ class WarpRasterizer:
         fragments = empty_fragments(batch, height, width, device)
         if batch == 0 or len(triangles) == 0:
             return fragments
-        name = f"cuda:{device.index or 0}" if device.type == "cuda" else "cpu"
-        if name not in self._loaded:
-            _load(name)
-            self._loaded.add(name)
+        name = ready_device(__name__, device)
         points = positions.detach().to(torch.float32).contiguous()
         corners = triangles.to(torch.int32).contiguous()
         keys = torch.full((batch, height, width), _EMPTY, dtype=torch.int64, device=device)

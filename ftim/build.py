@@ -20,6 +20,7 @@ from ftim.completion import (
 from ftim.completion.network import TextureNetwork
 from ftim.completion.settings import FtimSettings, Settings
 from ftim.completion.weights import SHIPPED, load_weights, weights_path
+from ftim.device import convolution_precision
 from ftim.errors import SettingsError
 from ftim.morphable import MorphableModel
 from ftim.regressors.landmarks import LandmarkRegressor
@@ -75,7 +76,8 @@ def build_completion(name: str, uv_renderer: UvRenderer, template: Tensor) -> Co
 def load_completion(path: Path, uv_renderer: UvRenderer, template: Tensor, name: str = "ftim") -> Completion:
     """A network with weights of a file, such as your own training made. Raises ``ModelFileError``."""
     loaded = load_weights(path, template.device)
-    return network_completion(name, uv_renderer, template, loaded.network, loaded.settings)
+    network = loaded.network.to(convolution_precision(template.device))
+    return network_completion(name, uv_renderer, template, network, loaded.settings)
 
 
 def network_completion(

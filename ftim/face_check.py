@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ftim.blur import box_blur
 from ftim.errors import NoFaceError
+from ftim.filters import box_blur
 from ftim.regressors import landmark_error
 from ftim.render.image import ImageRenderer
 from ftim.render.shading import LUMA

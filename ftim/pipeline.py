@@ -1,4 +1,4 @@
-"""The whole path: photo -> Face -> Fit -> PartialTexture -> Texture -> Rendering."""
+"""The whole path: photo -> View (Face, Fit, skin, PartialTexture) -> Texture -> Rendering."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from ftim.device import choose_device
 from ftim.errors import FaceError, PhotoError, SettingsError
 from ftim.face import CROP_SIZE, align, recut_in
 from ftim.face_check import FaceCheck
+from ftim.filters import box_blur
 from ftim.finder import FaceFinder, FoundFace
 from ftim.identity import identity_distances
 from ftim.merge import merge_views
@@ -39,15 +40,18 @@ from ftim.reconstruction import Reconstruction
 from ftim.regressors.landmarks import LandmarkRegressor
 from ftim.render.image import ImageRenderer
 from ftim.render.rasterizer import Rasterizer, default_rasterizer
+from ftim.render.surface import rasterize_head
 from ftim.render.visibility import grow
 from ftim.skin import SkinMask, skin_mask
-from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture
+from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture, View
 from ftim.tone import part_mask, skin_tone, with_tone
 from ftim.uv import UvRenderer
 
 TEXTURE_SIZE = 512
 LARGEST_CROP = 1280
-"""Pixels: crops of larger faces are reduced to it; the largest texture has no room for more."""
+PIXELS_A_TEXEL = 1.25
+"""Crops of larger faces are reduced to so many pixels and, along a side, so many times the texture's: two pixels of the
+face fall on a texel then, and no map holds more."""
 STAGES: tuple[str, ...] = (
     "finding the face", "fitting the head", "lifting the skin", "completing the texture", "drawing the head",
 )  # fmt: skip
@@ -64,7 +68,7 @@ MOST_VIEWS = 3
 
 
 class Pipeline:
-    """The stages with their models. Batches go through ``fit``, ``partial``, a completion, and ``draw_texture``."""
+    """The stages with their models: ``view``, ``complete``, ``draw``. Batches of crops begin with ``views``."""
 
     def __init__(
         self,
@@ -92,6 +96,7 @@ class Pipeline:
         check = FaceCheck(self.image, template, self.detector.small_faces)
         self.finder = FaceFinder(self.detector, self.regressor, check, size, self.device)
         self._completions: dict[str, Completion] = {}
+        self._teeth, self._openings = (part_mask(model, self.uv.atlas, part) for part in ((Region.TEETH,), OPENINGS))
 
     @classmethod
     def build(
@@ -132,52 +137,73 @@ class Pipeline:
         return align(*detect_face(photo, index, self.detector).upright(photo), self.size).to(self.device)
 
     @torch.no_grad()
-    def fit(self, face: Face) -> tuple[Fit, Tensor]:
-        """Fit each face by itself; returns the fit, its light measured on visible skin, and the skin (B, 1, S, S)."""
-        return self._with_skin(face, self.regressor(face))
+    def views(self, face: Face, together: bool = False) -> View:
+        """Crops fitted, their skin found and unwrapped, at the crops' resolution: a batch of B.
+
+        ``together`` says that they are of one person, who keeps one identity.
+        """
+        fit, skin = self._lit(face, self.regressor.fit_together(face) if together else self.regressor(face))
+        return View(face, fit, skin, self.uv(face.image, fit, skin))
 
     @torch.no_grad()
-    def fit_together(self, face: Face) -> tuple[Fit, Tensor]:
-        """As ``fit`` for several photos of one person, who keeps one identity."""
-        return self._with_skin(face, self.regressor.fit_together(face))
+    def view(self, photo: Photo, index: int = 0, found: FoundFace | None = None) -> View:
+        """One face of a photograph with its fit, skin and partial texture, at the photograph's own resolution.
 
-    def _with_skin(self, face: Face, fit: Fit) -> tuple[Fit, Tensor]:
-        skin = self.skin_mask(face, fit, self.model, self.rasterizer) * face.valid
-        return self.regressor.relight(face, fit, skin), skin
+        ``found`` is a face that ``finder`` has found; ``photo`` and ``index`` are then not asked. Raises ``PhotoError``
+        and ``FaceError``.
+        """
+        found = found or self.finder.one(to_photograph(photo), index)
+        fit, skin = self._lit(found.face, found.fit)
+        return self._sharp(found.photo, found.face, fit, skin)
+
+    def complete(self, view: View, completion: str = DEFAULT_COMPLETION) -> Texture:
+        """What the views do not show, by a completion's name. Raises ``SettingsError`` for another."""
+        with torch.no_grad():
+            return self.completion(completion)(view.partial, view.fit)
 
     @torch.no_grad()
-    def partial(self, face: Face, fit: Fit, skin: Tensor) -> PartialTexture:
-        """UV Render: what the camera saw of the skin."""
-        return self.uv(face.image, fit, skin)
-
-    @torch.no_grad()
-    def draw_texture(self, texture: Texture, fit: Fit, face: Face, cover: Tensor | None = None) -> Rendering:
+    def draw(self, texture: Texture, view: View, cover: Tensor | None = None) -> Rendering:
         """Image Render: the photograph's own view, drawn from the texture, laid over the crop inside the photograph.
 
         ``cover`` (B, 1, S, S) in [0, 1] says what of the crop may be covered; the whole drawn face when None.
         """
-        return self.image.draw_lit(texture.texture, fit, face.image, _inside(face, cover))
+        inside = view.face.valid if cover is None else view.face.valid * cover
+        return self.image.draw_lit(texture.texture, view.fit, view.photo, inside, head=view.head)
 
     @torch.no_grad()
-    def draw_albedo(self, texture: Texture, fit: Fit, face: Face, cover: Tensor | None = None) -> Rendering:
-        """As ``draw_texture``, of the albedo under the fit's nine harmonics: any view, any light, any fit."""
-        return self.image(texture.albedo, fit, face.image, _inside(face, cover))
+    def draw_albedo(self, texture: Texture, view: View) -> Rendering:
+        """As ``draw``, of the albedo under the fit's nine harmonics: any view, any light, any fit."""
+        return self.image(texture.albedo, view.fit, view.photo, view.face.valid, head=view.head)
 
     @torch.no_grad()
-    def skin_cover(self, fit: Fit, skin: Tensor) -> Tensor:
+    def skin_cover(self, view: View) -> Tensor:
         """(B, 1, S, S) what the overlay covers: the skin, without what an open mouth shows, which the photograph has
         better than any map; feathered by a pixel or two of a crop of ``CROP_SIZE``."""
-        scale = skin.shape[-1] / CROP_SIZE
-        mouth = grow(self.image.shows(fit, INSIDE_MOUTH), round(MOUTH_RIM * scale))
-        rim = 2 * round(scale) + 1
-        outside = F.avg_pool2d(1 - mouth, rim, stride=1, padding=rim // 2, count_include_pad=False)
-        return skin * outside
+        scale = view.skin.shape[-1] / CROP_SIZE
+        mouth = grow(self.image.shows(view.fit, INSIDE_MOUTH, view.head), round(MOUTH_RIM * scale))
+        return view.skin * box_blur(1 - mouth, round(scale), 1)
 
     @torch.no_grad()
     def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
         """The skin's tone in the albedo and no longer in the light, for files and other light (``ftim.tone``)."""
-        teeth, openings = (part_mask(self.model, self.uv.atlas, part) for part in ((Region.TEETH,), OPENINGS))
-        return with_tone(texture, fit, skin_tone(self.uv.shading(fit), partial, openings), teeth, openings)
+        tone = skin_tone(self.uv.shading(fit), partial, self._openings)
+        return with_tone(texture, fit, tone, self._teeth, self._openings)
+
+    def _lit(self, face: Face, fit: Fit) -> tuple[Fit, Tensor]:
+        """The fit with its light measured on visible skin, and the skin (B, 1, S, S)."""
+        skin = self.skin_mask(face, fit, self.model, self.rasterizer) * face.valid
+        return self.regressor.relight(face, fit, skin), skin
+
+    def _sharp(self, photo: Photograph, face: Face, fit: Fit, skin: Tensor) -> View:
+        """A view of one face at the resolution of its photograph, as far as the texture can hold it, and
+        ``LARGEST_CROP``; never smaller than the crop was."""
+        side = round(float(face.crop_to_photo[0, 0]) * face.image.shape[-1] * photo.reduction)
+        side = max(min(side, LARGEST_CROP, round(PIXELS_A_TEXEL * self.uv.size)), face.image.shape[-1])
+        if side != face.image.shape[-1]:
+            skin = F.interpolate(skin, (side, side), mode="bilinear", align_corners=False)
+            face, fit = recut_in(photo, face, side), replace(fit, camera=fit.camera.resized(side, side))
+        head = rasterize_head(self.model, self.rasterizer, fit)
+        return View(face, fit, skin, self.uv(face.image, fit, skin, head), head)
 
     def completion(self, name: str) -> Completion:
         """A completion by its name, one of ``ftim.build.COMPLETIONS``, loaded once. Raises ``SettingsError`` for
@@ -185,18 +211,6 @@ class Pipeline:
         if name not in self._completions:
             self._completions[name] = build_completion(name, self.uv, self.template)
         return self._completions[name]
-
-    def sharpened(self, photo: Photograph, face: Face, fit: Fit, skin: Tensor) -> tuple[Face, Fit, Tensor]:
-        """A face with its fit and skin at the resolution of its photograph, up to ``LARGEST_CROP``.
-
-        A batch of one; never smaller than it was. What is unwrapped and drawn from it has the photograph's detail.
-        """
-        side = round(float(face.crop_to_photo[0, 0]) * face.image.shape[-1] * photo.reduction)
-        side = min(max(side, face.image.shape[-1]), LARGEST_CROP)
-        if side == face.image.shape[-1]:
-            return face, fit, skin
-        larger = F.interpolate(skin, (side, side), mode="bilinear", align_corners=False)
-        return recut_in(photo, face, side), replace(fit, camera=fit.camera.resized(side, side)), larger
 
     def reconstruct(
         self,
@@ -243,7 +257,7 @@ class Pipeline:
             raise SettingsError(f"1 to {MOST_VIEWS} photographs of one person, got {len(photos)}")
         if cover not in get_args(Cover):
             raise SettingsError(f"cover is {' or '.join(get_args(Cover))}, not {cover!r}")
-        complete = self.completion(completion)
+        self.completion(completion)  # a wrong name is told before the work
         finding, fitting, lifting, completing, drawing = STAGES
         tell(finding)
         faces = []
@@ -252,29 +266,37 @@ class Pipeline:
                 faces.append(found[place] if found else self.finder.one(to_photograph(photo), index))
         tell(fitting)
         together = Face.concatenate([item.face for item in faces])
-        apart_fit = Fit.concatenate([item.fit for item in faces])
-        if len(faces) == 1:
-            fit, skin = self._with_skin(together, apart_fit)
-        else:
-            fit, skin = self.fit_together(together)
-        apart = identity_distances(self.model, apart_fit.identity) if len(faces) > 1 else ()
+        apart = Fit.concatenate([item.fit for item in faces])
+        several = len(faces) > 1
+        fit, skin = self._lit(together, self.regressor.fit_together(together) if several else apart)
         tell(lifting)
-        sharp = [self.sharpened(item.photo, item.face, fit[i], skin[i : i + 1]) for i, item in enumerate(faces)]
-        partials = [self.partial(*view) for view in sharp]
-        partial, (face, fit_of_first, skin_of_first) = partials[0], sharp[0]
-        if len(faces) > 1:
-            partial = merge_views(PartialTexture.concatenate(partials), self.uv.shading(fit), 0)
+        views = [self._sharp(item.photo, item.face, fit[i], skin[i : i + 1]) for i, item in enumerate(faces)]
+        view = views[0]
+        if several:
+            partials = PartialTexture.concatenate([item.partial for item in views])
+            view = replace(view, partial=merge_views(partials, self.uv.shading(fit), 0))
         tell(completing)
-        texture = complete(partial, fit_of_first)
+        texture = self.complete(view, completion)
         tell(drawing)
-        covered = self.skin_cover(fit_of_first, skin_of_first) if cover == "skin" else None
-        rendering = self.draw_texture(texture, fit_of_first, face, covered)
-        texture, own_fit = self.toned(texture, partials[0], fit_of_first)
-        photo, least = faces[0].photo, min(item.confidence for item in faces)
+        rendering = self.draw(texture, view, self.skin_cover(view) if cover == "skin" else None)
+        texture, own_fit = self.toned(texture, views[0].partial, view.fit)
+        photo = faces[0].photo
         return Reconstruction(
-            photo.pixels, face, own_fit, skin_of_first, partial, texture, rendering, self.model, together, apart,
-            least, photo.turn, photo.reduction, photo.complete,
-        )  # fmt: skip
+            photo=photo.pixels,
+            face=view.face,
+            fit=own_fit,
+            skin=view.skin,
+            partial=view.partial,
+            texture=texture,
+            rendering=rendering,
+            model=self.model,
+            views=together,
+            identity_distances=identity_distances(self.model, apart.identity) if several else (),
+            confidence=min(item.confidence for item in faces),
+            turn=photo.turn,
+            reduction=photo.reduction,
+            complete=photo.complete,
+        )
 
 
 @contextmanager
@@ -288,7 +310,3 @@ def _photo_named(photo: Photo, place: int, count: int) -> Iterator[None]:
         name = name_of(photo)
         which = f" ({name})" if name and name not in str(error) else ""
         raise type(error)(f"photograph {place + 1} of {count}{which}: {error}") from error
-
-
-def _inside(face: Face, cover: Tensor | None) -> Tensor:
-    return face.valid if cover is None else face.valid * cover

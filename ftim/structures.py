@@ -2,6 +2,8 @@
 
     photo -> Face -> Fit -> PartialTexture -> Texture -> Rendering
 
+The first four of one photograph are a ``View``.
+
 Shapes use B batch, S crop side, H and W image height and width, T texture side, V vertices,
 K identity coefficients, E expressions. Conventions are those of CONVENTIONS.md: images are
 float sRGB in [0, 1], pixel centres lie at +0.5, the camera looks down -z with x right and y up,
@@ -13,10 +15,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from ftim.render.surface import RasterizedHead
 
 
 class Batched:
@@ -149,6 +154,40 @@ class PartialTexture(Batched):
     """(B, 1, T, T): 1 where the texel was seen, 0 elsewhere."""
     confidence: Tensor
     """(B, 1, T, T) in [0, 1], soft: viewing angle, distance to occlusion borders, skin mask."""
+
+
+@dataclass(frozen=True)
+class View(Batched):
+    """Photographs with all that is known of them before anything is completed: what every method starts from."""
+
+    face: Face
+    fit: Fit
+    skin: Tensor
+    """(B, 1, S, S) in [0, 1], where the crop shows the head's own surface: no hair, glasses, padding."""
+    partial: PartialTexture
+    head: RasterizedHead | None = None
+    """Of a batch of one: the head as its camera sees it, so that drawing need not find that out again. Parts and joins
+    of views have none."""
+
+    @property
+    def photo(self) -> Tensor:
+        """(B, 3, S, S) in [0, 1], the crops."""
+        return self.face.image
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> View:
+        parts = (part._map(function) for part in (self.face, self.fit, self.partial))
+        face, fit, partial = parts
+        return View(face, fit, function(self.skin), partial)
+
+    @classmethod
+    def concatenate(cls, parts: list[View]) -> View:
+        """One batch from several, in order."""
+        return View(
+            Face.concatenate([part.face for part in parts]),
+            Fit.concatenate([part.fit for part in parts]),
+            torch.cat([part.skin for part in parts]),
+            PartialTexture.concatenate([part.partial for part in parts]),
+        )
 
 
 @dataclass(frozen=True)

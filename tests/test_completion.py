@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ftim.blur import box_blur
+from ftim.filters import box_blur
 from ftim.completion import Completion, MeanCompletion, MirrorCompletion, TeleaCompletion
 from ftim.completion.fill import push_pull, region_atlas, region_groups, smooth_ratio
 from ftim.morphable.model import MorphableModel, Region

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ftim.completion.bands import BAND_RADII, enlarge, finest_detail, shrink, shrink_seen, split_bands
+from ftim.completion.bands import BAND_RADII, finest_detail, shrink_seen, split_bands
+from ftim.filters import enlarge, shrink
 from ftim.completion.network import PARAMETERS, Decoded, NetworkSettings, ResidualBlock, TextureNetwork
 from ftim.completion.settings import (
     FORMS,

@@ -18,9 +18,9 @@ from benchmark.baselines.basis import AlbedoBasis
 from benchmark.baselines.losses import asymmetry
 from benchmark.baselines.model import Baseline, Lesson, LinearAlbedo
 from benchmark.baselines.networks import MapDecoder, PhotoEncoder
-from ftim.completion.bands import enlarge
 from ftim.completion.ftim import fit_parameters
 from ftim.completion.network import PARAMETERS
+from ftim.filters import enlarge
 from ftim.losses.id_mrf import id_mrf_loss
 from ftim.losses.photometric import photometric_loss
 

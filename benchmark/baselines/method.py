@@ -10,7 +10,8 @@ from benchmark.baselines.basis import SIDE
 from benchmark.baselines.model import Baseline
 from benchmark.baselines.weights import baseline_path, load_baseline
 from benchmark.methods.base import Drawing, Drawings, Source
-from ftim.completion.bands import shrink, shrink_seen
+from ftim.completion.bands import shrink_seen
+from ftim.filters import shrink
 from ftim.metrics.facenet import face_embedding, load_facenet
 from ftim.pipeline import Pipeline
 from ftim.structures import Face, Fit, PartialTexture, Rendering

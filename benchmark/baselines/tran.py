@@ -20,7 +20,7 @@ from benchmark.baselines.basis import AlbedoBasis
 from benchmark.baselines.losses import asymmetry, constancy, uneven
 from benchmark.baselines.model import Baseline, Lesson
 from benchmark.baselines.networks import MapDecoder
-from ftim.completion.bands import enlarge
+from ftim.filters import enlarge
 from ftim.losses.photometric import photometric_loss
 from ftim.morphable.model import MorphableModel, Region
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from ftim.blur import box_blur
+from ftim.filters import box_blur, enlarge, shrink
 
 BAND_RADII = (1, 2, 6)
 """Texels of a map of 256. Each band is what the next wider blur takes away: pores, lashes and lip rims, brows."""
@@ -19,18 +18,6 @@ def split_bands(image: Tensor) -> tuple[list[Tensor], Tensor]:
         bands.append(current - smoother)
         current = smoother
     return bands, current
-
-
-def shrink(image: Tensor, scale: int) -> Tensor:
-    """(B, C, T, T) -> (B, C, T / scale, T / scale): means."""
-    return image if scale == 1 else F.avg_pool2d(image, scale)
-
-
-def enlarge(image: Tensor, scale: int) -> Tensor:
-    """(B, C, T, T) -> (B, C, scale T, scale T), bilinear."""
-    if scale == 1:
-        return image
-    return F.interpolate(image, scale_factor=scale, mode="bilinear", align_corners=False)
 
 
 def shrink_seen(image: Tensor, weight: Tensor, scale: int) -> tuple[Tensor, Tensor]:

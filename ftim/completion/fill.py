@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ftim.blur import box_blur
+from ftim.filters import box_blur, enlarge, resized, shrink
 from ftim.morphable.model import INSIDE_MOUTH, MorphableModel, Region
 from ftim.render.atlas import Atlas
 from ftim.uv import UvRenderer
@@ -92,7 +92,7 @@ def push_pull(values: Tensor, weights: Tensor, prior: Tensor | float = 0.0, prio
     result = (sums[-1] + prior_weight * prior) / (totals[-1] + prior_weight)
     for level_values, level_weights in reversed(levels):
         if level_values.shape[-1] != result.shape[-1]:
-            result = F.interpolate(result, scale_factor=2, mode="bilinear", align_corners=False)
+            result = enlarge(result, 2)
         result = level_weights * level_values + (1 - level_weights) * result
     return result
 
@@ -119,9 +119,9 @@ def smooth_ratio(
     log_ratio = target.clamp_min(LOG_FLOOR).log() - source.clamp_min(LOG_FLOOR).log()
     # Every complexion of every picture is a picture of its own: (B * G, ..., T / detail, T / detail).
     known = (weights * groups).flatten(0, 1)[:, None]
-    amount = F.avg_pool2d(known, detail)
+    amount = shrink(known, detail)
     total = (log_ratio[:, None] * weights[:, None] * groups[:, None]).flatten(0, 1)
-    total = F.avg_pool2d(total, detail)
+    total = shrink(total, detail)
     near = box_blur(amount, 1)
     coarse = box_blur(total, 1) / near.clamp_min(1e-6)
     skin = torch.zeros(len(groups), device=target.device).index_fill(0, torch.tensor([0], device=target.device), 1.0)
@@ -129,8 +129,8 @@ def smooth_ratio(
     prior = mean * skin.repeat(batch)[:, None, None, None]
     extended = push_pull(coarse, smoothstep(2 * near), prior, prior_weight)
     # Twice as fine and smoothed before the last enlargement, whose straight pieces are then too small to see.
-    finer = box_blur(F.interpolate(extended, scale_factor=2, mode="bilinear", align_corners=False), 1)
-    field = F.interpolate(finer, (size, size), mode="bilinear", align_corners=False)
+    finer = box_blur(enlarge(extended, 2), 1)
+    field = resized(finer, size, size)
     return (field.view(batch, len(groups), channels, size, size) * groups[:, None]).sum(1).exp()
 
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ftim.completion.bands import enlarge, finest_detail, shrink, shrink_seen, split_bands
+from ftim.completion.bands import finest_detail, shrink_seen, split_bands
 from ftim.completion.base import check_sizes, delight
 from ftim.completion.fill import bare_skin, region_atlas, region_groups
 from ftim.completion.layers import AlbedoLayers, layers_one_by_one
 from ftim.completion.network import Decoded, TextureNetwork
 from ftim.completion.photographed import PhotographedTexture
 from ftim.completion.settings import FtimSettings
+from ftim.filters import enlarge, shrink
 from ftim.render.shading import SHADING_FLOOR
 from ftim.structures import Fit, PartialTexture, Texture
 from ftim.uv import UvRenderer

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ftim.filters import resized
+
 PARAMETERS = 58
 """52 expression weights, and two columns of the head's rotation."""
 SLOPE = 0.1
@@ -81,6 +83,8 @@ class TextureNetwork(nn.Module):
             )
         if parameters.shape != (len(maps), PARAMETERS):
             raise ValueError(f"expected parameters ({len(maps)}, {PARAMETERS}), got {tuple(parameters.shape)}")
+        precision = self.stem.weight.dtype
+        maps, parameters = maps.to(precision), parameters.to(precision)
         maps = F.pixel_unshuffle(maps, 2).contiguous(memory_format=torch.channels_last)
         level = self.stem(maps)
         skips = []
@@ -91,20 +95,20 @@ class TextureNetwork(nn.Module):
                 level = self.down[index](F.leaky_relu(level, SLOPE))
         if self.parameters_to_latent is not None:
             level = level + self.parameters_to_latent(parameters)[:, :, None, None]
-        smooth = maps.new_zeros(len(maps), 0, side, side)
+        smooth = maps.new_zeros((len(maps), 0, side, side), dtype=torch.float32)
         for index in reversed(range(len(self.decoder))):
             level = self.decoder[index](level)
             if index == 2 and self.to_smooth is not None:
                 field = self.to_smooth(F.leaky_relu(level, SLOPE)).float()
-                smooth = F.interpolate(field, (side, side), mode="bilinear", align_corners=False)
+                smooth = resized(field, side, side)
             if index:
                 larger = F.interpolate(self.up[index - 1](level), scale_factor=2, mode="bilinear", align_corners=False)
                 level = larger + skips[index - 1]
         level = F.leaky_relu(level, SLOPE)
-        gains = maps.new_zeros(len(maps), 0, side, side)
+        gains = maps.new_zeros((len(maps), 0, side, side), dtype=torch.float32)
         if self.to_gains is not None:
             field = self.to_gains(level).float()
-            gains = F.interpolate(field, (side, side), mode="bilinear", align_corners=False)
+            gains = resized(field, side, side)
         return Decoded(F.pixel_shuffle(self.to_free(level).float(), 2), gains, smooth)
 
 

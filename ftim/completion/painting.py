@@ -6,12 +6,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ftim.completion.bands import enlarge, shrink, shrink_seen
+from ftim.completion.bands import shrink_seen
 from ftim.completion.base import check_sizes, delight
 from ftim.completion.fill import feather, region_atlas, region_groups
 from ftim.completion.ftim import BLEND, DARKEST, fit_parameters
 from ftim.completion.network import TextureNetwork
 from ftim.completion.settings import PaintingSettings
+from ftim.filters import enlarge, shrink
 from ftim.render.shading import SHADING_FLOOR
 from ftim.structures import Fit, PartialTexture, Texture
 from ftim.uv import UvRenderer

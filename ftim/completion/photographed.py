@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ftim.blur import box_blur
 from ftim.completion.fill import feather, region_atlas, region_groups, smooth_ratio, smoothstep
+from ftim.filters import box_blur
 from ftim.morphable.model import MorphableModel, Region
 from ftim.regressors.rotation import axis_angle_to_matrix
 from ftim.render.rasterizer import Rasterizer

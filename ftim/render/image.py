@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ftim.blur import box_blur
+from ftim.filters import box_blur
 from ftim.morphable.model import MorphableModel, Region
 from ftim.render.interpolate import differentiable_barycentrics, interpolate
 from ftim.render.lookup import look_up

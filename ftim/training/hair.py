@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ftim.blur import box_blur
 from ftim.completion.base import delight
 from ftim.completion.fill import region_atlas, smoothstep
+from ftim.filters import box_blur
 from ftim.morphable.model import Region
 from ftim.training.examples import Example
 from ftim.uv import UvRenderer

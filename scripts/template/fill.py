@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ftim.blur import box_blur
+from ftim.filters import box_blur
 from ftim.completion.fill import push_pull, region_atlas, smoothstep
 from ftim.morphable.model import MorphableModel, Region
 from ftim.morphable.template import MEAN_SKIN_ALBEDO

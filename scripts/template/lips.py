@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ftim.blur import box_blur
+from ftim.filters import box_blur
 from ftim.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from ftim.morphable.model import MorphableModel
 from scripts.template.fill import Texels

@@ -1,4 +1,4 @@
-"""The box blur: means of neighbours, the same whatever lies around the map."""
+"""Blurring, enlarging and shrinking of maps: by OpenCV without gradients on a CPU, by PyTorch elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from functools import lru_cache
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from ftim.structures import learns
 
 
 def box_blur(image: Tensor, radius: int, passes: int = 2) -> Tensor:
@@ -15,7 +18,7 @@ def box_blur(image: Tensor, radius: int, passes: int = 2) -> Tensor:
 
     Without gradients on a CPU it takes the same few operations whatever the radius; elsewhere ``box_blur_by_product``.
     """
-    if image.device.type != "cpu" or image.dtype != torch.float32 or (torch.is_grad_enabled() and image.requires_grad):
+    if not _quick(image):
         return box_blur_by_product(image, radius, passes)
     if radius == 0 or not image.numel():
         return image.detach().clone()
@@ -51,3 +54,36 @@ def _box_means(side: int, radius: int, passes: int) -> Tensor:
     place = torch.arange(side)
     near = ((place[:, None] - place).abs() <= radius).double()
     return torch.linalg.matrix_power(near / near.sum(1, keepdim=True), passes).float()
+
+
+def resized(image: Tensor, height: int, width: int) -> Tensor:
+    """(B, C, H, W) -> (B, C, height, width), bilinear between the pixels' centres, as ``F.interpolate``."""
+    if not _quick(image):
+        return F.interpolate(image, (height, width), mode="bilinear", align_corners=False)
+    return _each_plane(image, height, width, cv2.INTER_LINEAR)
+
+
+def enlarge(image: Tensor, scale: int) -> Tensor:
+    """(B, C, T, T) -> (B, C, scale T, scale T), bilinear."""
+    return image if scale == 1 else resized(image, scale * image.shape[-2], scale * image.shape[-1])
+
+
+def shrink(image: Tensor, scale: int) -> Tensor:
+    """(B, C, T, T) -> (B, C, T / scale, T / scale): means."""
+    if scale == 1:
+        return image
+    if not _quick(image) or image.shape[-2] % scale or image.shape[-1] % scale:
+        return F.avg_pool2d(image, scale)
+    return _each_plane(image, image.shape[-2] // scale, image.shape[-1] // scale, cv2.INTER_AREA)
+
+
+def _quick(image: Tensor) -> bool:
+    return image.device.type == "cpu" and image.dtype == torch.float32 and not learns(image)
+
+
+def _each_plane(image: Tensor, height: int, width: int, how: int) -> Tensor:
+    planes = image.detach().flatten(0, 1).numpy()
+    results = np.empty((len(planes), height, width), np.float32)
+    for plane, result in zip(planes, results, strict=True):
+        cv2.resize(plane, (width, height), dst=result, interpolation=how)
+    return torch.from_numpy(results).view(*image.shape[:2], height, width)

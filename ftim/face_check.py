@@ -14,6 +14,7 @@ from ftim.filters import box_blur
 from ftim.regressors import landmark_error
 from ftim.render.image import ImageRenderer
 from ftim.render.shading import LUMA
+from ftim.render.surface import RasterizedHead
 from ftim.small_faces import SURE as SURE_OF_A_FACE
 from ftim.small_faces import SmallFaces
 from ftim.structures import Face, Fit
@@ -93,9 +94,9 @@ class FaceCheck:
         self.template = template
         self.small_faces = small_faces
 
-    def evidence(self, face: Face, fit: Fit) -> list[FaceEvidence]:
-        """Of each head of a batch."""
-        return face_evidence(self.renderer, self.template, face, fit)
+    def evidence(self, face: Face, fit: Fit, head: RasterizedHead | None = None) -> list[FaceEvidence]:
+        """Of each head of a batch; ``head`` is of one fit, where it was rasterised already."""
+        return face_evidence(self.renderer, self.template, face, fit, head)
 
     def __call__(self, face: Face, fit: Fit) -> float:
         """The confidence in [0, 1] that this is a human face, with the other network's word where the fit leaves it in
@@ -131,9 +132,12 @@ class FaceCheck:
 
 
 @torch.no_grad()
-def face_evidence(renderer: ImageRenderer, template: Tensor, face: Face, fit: Fit) -> list[FaceEvidence]:
-    """Of each head of a batch; template (3, T, T) sRGB in [0, 1]."""
-    drawn = renderer(template[None].expand(len(face.image), -1, -1, -1), fit, face.image)
+def face_evidence(
+    renderer: ImageRenderer, template: Tensor, face: Face, fit: Fit, head: RasterizedHead | None = None
+) -> list[FaceEvidence]:
+    """Of each head of a batch; template (3, T, T) sRGB in [0, 1]; ``head`` is of one fit, where it was rasterised
+    already."""
+    drawn = renderer(template[None].expand(len(face.image), -1, -1, -1), fit, face.image, head=head)
     mask = (drawn.mask > 0.5).to(face.image) * face.valid
     likeness = _correlation(_detail(face.image, mask), _detail(drawn.image, mask), mask)
     identity = fit.identity.square().mean(1).sqrt()

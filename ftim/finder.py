@@ -13,6 +13,7 @@ from ftim.errors import FaceError, FaceIndexError
 from ftim.face import align
 from ftim.face_check import SURELY_UPRIGHT, FaceCheck
 from ftim.photo import Photograph
+from ftim.render.surface import RasterizedHead, rasterize_head
 from ftim.structures import Face, Fit
 
 _log = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ class FoundFace:
     """Of this face by itself; its light is that of the regressor and not yet of the skin."""
     confidence: float
     """In [0, 1], that this is a human face (``ftim.face_check``)."""
+    head: RasterizedHead | None = None
+    """The fitted head as the crop's camera sees it, where it was rasterised already."""
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -97,10 +100,11 @@ class FaceFinder:
                 continue
             face = align(*seen.upright(photo.pixels), self.size).to(self.device)
             fit = self.regressor(face)
-            (evidence,) = self.check.evidence(face, fit)
+            head = rasterize_head(self.check.renderer.model, self.check.renderer.rasterizer, fit)
+            (evidence,) = self.check.evidence(face, fit, head)
             if evidence.upright > best:
-                best, kept = evidence.upright, (seen.turn, face, fit, evidence)
+                best, kept = evidence.upright, (seen.turn, face, fit, evidence, head)
             if best >= SURELY_UPRIGHT:
                 break
-        turn, face, fit, evidence = kept
-        return FoundFace(photo.turned(turn), face, fit, self.check.judged(face, evidence))
+        turn, face, fit, evidence, head = kept
+        return FoundFace(photo.turned(turn), face, fit, self.check.judged(face, evidence), head)

@@ -40,7 +40,7 @@ from ftim.reconstruction import Reconstruction
 from ftim.regressors.landmarks import LandmarkRegressor
 from ftim.render.image import ImageRenderer
 from ftim.render.rasterizer import Rasterizer, default_rasterizer
-from ftim.render.surface import rasterize_head
+from ftim.render.surface import RasterizedHead, rasterize_head
 from ftim.render.visibility import grow
 from ftim.skin import SkinMask, skin_mask
 from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture, View
@@ -142,7 +142,8 @@ class Pipeline:
 
         ``together`` says that they are of one person, who keeps one identity.
         """
-        fit, skin = self._lit(face, self.regressor.fit_together(face) if together else self.regressor(face))
+        fit = self.regressor.fit_together(face) if together else self.regressor(face)
+        fit, skin = self._lit(face, fit, rasterize_head(self.model, self.rasterizer, fit))
         return View(face, fit, skin, self.uv(face.image, fit, skin))
 
     @torch.no_grad()
@@ -153,7 +154,7 @@ class Pipeline:
         and ``FaceError``.
         """
         found = found or self.finder.one(to_photograph(photo), index)
-        fit, skin = self._lit(found.face, found.fit)
+        fit, skin = self._lit(found.face, found.fit, found.head)
         return self._sharp(found.photo, found.face, fit, skin)
 
     def complete(self, view: View, completion: str = DEFAULT_COMPLETION) -> Texture:
@@ -186,12 +187,18 @@ class Pipeline:
     @torch.no_grad()
     def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
         """The skin's tone in the albedo and no longer in the light, for files and other light (``ftim.tone``)."""
-        tone = skin_tone(self.uv.shading(fit), partial, self._openings)
+        tone = torch.stack([self._tone(partial.confidence[i, 0], fit[i]) for i in range(len(fit))])
         return with_tone(texture, fit, tone, self._teeth, self._openings)
 
-    def _lit(self, face: Face, fit: Fit) -> tuple[Fit, Tensor]:
+    def _tone(self, confidence: Tensor, fit: Fit) -> Tensor:
+        """(3,) of one fit and the confidence (T, T) of what was seen."""
+        weight = (confidence * (1 - self._openings[0, 0])).flatten()
+        seen = torch.nonzero(weight[self.uv.atlas.texel] > 0)[:, 0]
+        return skin_tone(self.uv.shading_at(fit, seen), weight[self.uv.atlas.texel[seen]])
+
+    def _lit(self, face: Face, fit: Fit, head: RasterizedHead | None) -> tuple[Fit, Tensor]:
         """The fit with its light measured on visible skin, and the skin (B, 1, S, S)."""
-        skin = self.skin_mask(face, fit, self.model, self.rasterizer) * face.valid
+        skin = self.skin_mask(face, fit, self.model, self.rasterizer, head=head) * face.valid
         return self.regressor.relight(face, fit, skin), skin
 
     def _sharp(self, photo: Photograph, face: Face, fit: Fit, skin: Tensor) -> View:
@@ -268,7 +275,10 @@ class Pipeline:
         together = Face.concatenate([item.face for item in faces])
         apart = Fit.concatenate([item.fit for item in faces])
         several = len(faces) > 1
-        fit, skin = self._lit(together, self.regressor.fit_together(together) if several else apart)
+        if several:
+            fit, skin = self._lit(together, self.regressor.fit_together(together), None)
+        else:
+            fit, skin = self._lit(together, apart, faces[0].head)
         tell(lifting)
         views = [self._sharp(item.photo, item.face, fit[i], skin[i : i + 1]) for i, item in enumerate(faces)]
         view = views[0]

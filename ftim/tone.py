@@ -9,26 +9,24 @@ from torch import Tensor
 from ftim.morphable import MorphableModel, Region
 from ftim.render.atlas import Atlas
 from ftim.render.shading import luminance
-from ftim.structures import Fit, PartialTexture, Texture
+from ftim.structures import Fit, Texture
 
 BRIGHTEST = 0.65
 """Mean of the sRGB channels of teeth in the shade of the lips."""
 
 
-def skin_tone(shading: Tensor, partial: PartialTexture, openings: Tensor) -> Tensor:
+def skin_tone(shading: Tensor, weight: Tensor) -> Tensor:
     """The mean shading of the skin that was seen.
 
     Args:
-        shading: (B, 3, T, T) of the fitted light, ``UvRenderer.shading``.
-        partial: (B, ..., T, T) weighs the texels by its confidence.
-        openings: (1, 1, T, T) 1 on what is no skin, ``part_mask`` of ``OPENINGS``.
+        shading: (N, 3) of the fitted light at texels of the skin, ``UvRenderer.shading_at``.
+        weight: (N,) of the texels, such as their confidence.
 
     Returns:
-        (B, 3), positive; ones where nothing was seen.
+        (3,), positive; ones where nothing was seen.
     """
-    weight = partial.confidence * (1 - openings)
-    total = weight.sum((-2, -1))
-    mean = (shading * weight).sum((-2, -1)) / total.clamp(min=1e-6)
+    total = weight.sum()
+    mean = weight @ shading / total.clamp(min=1e-6)
     return mean.where(total > 0, mean.new_ones(()))
 
 

@@ -129,6 +129,13 @@ class UvRenderer:
         parts = one_by_one if vertex_normals.device.type == "cpu" and len(fit) else [slice(None)]
         return torch.cat([self._shading(vertex_normals[part], fit.light[part]) for part in parts])
 
+    def shading_at(self, fit: Fit, texels: Tensor) -> Tensor:
+        """(N, 3) of one fit at N texels, numbered as in the atlas; on openings as on skin."""
+        normals = pose_head(self.model, fit).normals[0]
+        corners, weights = self.atlas.corners[texels], self.atlas.weights[texels].to(normals.dtype)
+        spread = F.embedding_bag(corners, normals, per_sample_weights=weights, mode="sum")
+        return shade(F.normalize(spread, dim=-1)[None], fit.light)[0]
+
     def view_cosine(self, fit: Fit) -> Tensor:
         """(B, 1, T, T) cosine of the angle between normal and the way to the camera, at least 0; 0 in gaps.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ftim.completion.bands import shrink_seen
 from ftim.completion.fill import feather, region_atlas, region_groups, smooth_ratio, smoothstep
-from ftim.filters import box_blur
+from ftim.filters import box_blur, enlarge
 from ftim.morphable.model import MorphableModel, Region
 from ftim.regressors.rotation import axis_angle_to_matrix
 from ftim.render.rasterizer import Rasterizer
@@ -18,6 +19,8 @@ BLEND = 1 / 256
 """Of the side: width over which seen skin gives way to what was completed."""
 FAR, NEAR = 1 / 64, 1 / 128
 """Of the side: how fast the light that goes on beyond seen skin may vary, everywhere and right at its rim."""
+LIGHT_SIDE = 256
+"""Larger maps are compared at this side: no light is finer than that."""
 DARKEST = 0.02
 """Colours are not taken to be darker than this when they are compared by their logarithms."""
 LARGEST_STEP = 0.7
@@ -88,6 +91,16 @@ def light_beyond(completed: Tensor, photographed: Tensor, share: Tensor, groups:
     Returns:
         (B, 3, T, T).
     """
+    scale = max(1, completed.shape[-1] // LIGHT_SIDE)
+    if scale > 1:
+        photographed, amount = shrink_seen(photographed, share, scale)
+        completed, _ = shrink_seen(completed, share, scale)
+        factor = _light_beyond(completed, photographed, amount, groups[:, ::scale, ::scale])
+        return enlarge(factor, scale)
+    return _light_beyond(completed, photographed, share, groups)
+
+
+def _light_beyond(completed: Tensor, photographed: Tensor, share: Tensor, groups: Tensor) -> Tensor:
     size = completed.shape[-1]
     everywhere = smooth_ratio(photographed, completed, share, groups, detail=max(1, round(FAR * size)))
     skin = groups[:1].expand_as(share)

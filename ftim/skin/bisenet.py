@@ -18,6 +18,7 @@ from ftim.assets import present_asset_path
 from ftim.errors import ModelFileError
 from ftim.morphable.model import MorphableModel
 from ftim.render.rasterizer import Rasterizer
+from ftim.render.surface import RasterizedHead
 from ftim.skin.bisenet_network import CLASSES, BiSeNet
 from ftim.skin.geometry import HeadPixels, grown, head_pixels
 from ftim.skin.mask import SkinSettings
@@ -50,6 +51,8 @@ def bisenet_skin_mask(
     model: MorphableModel,
     rasterizer: Rasterizer,
     settings: SkinSettings | None = None,
+    *,
+    head: RasterizedHead | None = None,
 ) -> Tensor:
     """As ``skin_mask``, from what a parsing network sees: a probability rather than a decision.
 
@@ -64,6 +67,7 @@ def bisenet_skin_mask(
         model: the head.
         rasterizer: to see where the head lies.
         settings: ``erosion`` and ``softness`` are used.
+        head: of these fits, where it was rasterised already.
 
     Returns:
         (B, 1, S, S) in [0, 1] on the device of ``face.image``; 0 outside the head. Mirrored faces and fits give
@@ -72,7 +76,7 @@ def bisenet_skin_mask(
     settings = settings or SkinSettings()
     shares = surface_share(network, face.image)[:, 0].cpu().numpy()
     valid = face.valid[:, 0].cpu().numpy() > 0.5
-    heads = head_pixels(face, fit, model, rasterizer)
+    heads = head_pixels(face, fit, model, rasterizer, head)
     masks = [
         _inside_head(share * known, head, settings) for share, known, head in zip(shares, valid, heads, strict=True)
     ]

@@ -12,6 +12,7 @@ from ftim.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from ftim.morphable.model import MorphableModel
 from ftim.render.interpolate import interpolate
 from ftim.render.rasterizer import Rasterizer
+from ftim.render.surface import RasterizedHead, rasterize_head
 from ftim.structures import Face, Fit
 
 RIGHT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
@@ -46,18 +47,19 @@ class HeadPixels:
         return self.region >= 0
 
 
-def head_pixels(face: Face, fit: Fit, model: MorphableModel, rasterizer: Rasterizer) -> list[HeadPixels]:
-    """The head of each face of a batch as the crop sees it."""
+def head_pixels(
+    face: Face, fit: Fit, model: MorphableModel, rasterizer: Rasterizer, head: RasterizedHead | None = None
+) -> list[HeadPixels]:
+    """The head of each face of a batch as the crop sees it; ``head`` is of these fits, where it was rasterised
+    already."""
     size = face.image.shape[-1]
     corners = model.landmarks(model.template[None])[0, [RIGHT_EYE_OUTER, LEFT_EYE_OUTER]]
     length = (corners[1] - corners[0]).norm()
     place = (model.template - corners.mean(0)) / length
 
-    vertices = model.vertices(fit.identity, fit.expression)
-    turn = fit.rotation.transpose(1, 2)
-    normals = model.normals(vertices) @ turn
-    fragments = rasterizer(fit.camera.project(vertices @ turn + fit.translation[:, None]), model.triangles, size, size)
-    attributes = torch.cat([place.expand_as(vertices), normals], dim=-1)
+    head = head or rasterize_head(model, rasterizer, fit)
+    fragments, normals = head.fragments, head.posed.normals
+    attributes = torch.cat([place.expand_as(normals), normals], dim=-1)
     maps = interpolate(fragments, attributes, model.triangles).permute(0, 2, 3, 1).cpu().numpy()
     region = torch.where(fragments.face >= 0, model.regions[fragments.face.clamp_min(0)], -1).cpu().numpy()
     unit = (length * fit.camera.focal / -fit.translation[:, 2]).cpu().numpy()

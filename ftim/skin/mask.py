@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -12,13 +12,23 @@ from torch import Tensor
 
 from ftim.morphable.model import MorphableModel, Region
 from ftim.render.rasterizer import Rasterizer
+from ftim.render.surface import RasterizedHead
 from ftim.skin.colour import Deviations, bin_numbers, deviations, histogram
 from ftim.skin.geometry import HeadPixels, grown, head_pixels
 from ftim.skin.glasses import glasses_pixels
 from ftim.structures import Face, Fit
 
-SkinMask = Callable[[Face, Fit, MorphableModel, Rasterizer], Tensor]
-"""What ``skin_mask`` is, and what may take its place: (B, 1, S, S) in [0, 1]."""
+
+class SkinMask(Protocol):
+    """What ``skin_mask`` is, and what may take its place."""
+
+    def __call__(
+        self, face: Face, fit: Fit, model: MorphableModel, rasterizer: Rasterizer, *, head: RasterizedHead | None = None
+    ) -> Tensor:
+        """(B, 1, S, S) in [0, 1]; ``head`` is of these fits, where it was rasterised already."""
+        ...
+
+
 BELOW_NOSE = -0.5
 CHIN = -1.2
 LOBES = -0.25
@@ -45,7 +55,13 @@ class SkinSettings:
 
 
 def skin_mask(
-    face: Face, fit: Fit, model: MorphableModel, rasterizer: Rasterizer, settings: SkinSettings | None = None
+    face: Face,
+    fit: Fit,
+    model: MorphableModel,
+    rasterizer: Rasterizer,
+    settings: SkinSettings | None = None,
+    *,
+    head: RasterizedHead | None = None,
 ) -> Tensor:
     """Which pixels show the face's own surface rather than hair, glasses, background, or something held before it.
 
@@ -58,13 +74,14 @@ def skin_mask(
         fit: the model fitted to them; its light is not used.
         model: the head.
         rasterizer: to see where on the head a pixel lies.
+        head: of these fits, where it was rasterised already.
 
     Returns:
         (B, 1, S, S) in [0, 1] on the device of ``face.image``. Mirrored faces and fits give mirrored masks up to
         rounding.
     """
     settings = settings or SkinSettings()
-    heads = head_pixels(face, fit, model, rasterizer)
+    heads = head_pixels(face, fit, model, rasterizer, head)
     images = face.image.permute(0, 2, 3, 1).clamp(0, 1).cpu().numpy()
     valid = face.valid[:, 0].cpu().numpy() > 0.5
     masks = [mask_one(image, known, head, settings) for image, known, head in zip(images, valid, heads, strict=True)]

@@ -9,7 +9,11 @@
 # Each builds .venv first when it is absent or older than its description. PYTHON=... chooses the interpreter.
 
 VENV := .venv
-export OMP_WAIT_POLICY ?= passive
+# See ftim/__init__.py.
+ifndef OMP_WAIT_POLICY
+export OMP_WAIT_POLICY := passive
+export GOMP_SPINCOUNT := 1000
+endif
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 

@@ -32,7 +32,7 @@ from ftim.data.frll import EXPRESSIONS, VIEWS, FrllExpression
 from ftim.errors import FtimError
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
-from ftim.structures import Batched, Face, Fit, PartialTexture
+from ftim.structures import Face, View
 
 EXPECTED_ERRORS: tuple[type[Exception], ...] = (FtimError, torch.linalg.LinAlgError)  # type: ignore[attr-defined]
 """What makes a row with a reason. Anything else is a mistake in the program and stops the run."""
@@ -41,22 +41,11 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Views(Batched):
-    """Photographs with all that methods share; made once."""
-
-    face: Face
-    fit: Fit
-    skin: Tensor
-    """(B, 1, S, S)."""
-    partial: PartialTexture
-
-
-@dataclass(frozen=True)
 class Pairs:
     """Input views, and the views that they are compared with."""
 
     names: list[str]
-    views: Views
+    views: View
     inputs: list[int]
     """Into ``views``, one a name."""
     outputs: list[int]
@@ -93,7 +82,7 @@ class EvaluationProtocol(Protocol):
     """Whether the photographs of a case are of one person and fitted together; then cases are not batched."""
     cases: tuple[Case, ...]
 
-    def pairs(self, views: Views, cases: list[Case]) -> Pairs: ...
+    def pairs(self, views: View, cases: list[Case]) -> Pairs: ...
 
     def draw(self, method: Method | OverlayFolder, pairs: Pairs) -> Drawings:
         """Of all pairs. Raises ``FtimError`` when the method fails."""
@@ -114,7 +103,7 @@ class OverlayProtocol:
             "overlay": "texture", "face": "texture", f"{RELIT}overlay": "albedo", f"{RELIT}face": "albedo",
         }  # fmt: skip
 
-    def pairs(self, views: Views, cases: list[Case]) -> Pairs:
+    def pairs(self, views: View, cases: list[Case]) -> Pairs:
         """Each view with itself."""
         image = views.face.image
         mask = visible_face(self.pipeline, views)
@@ -130,7 +119,7 @@ class OverlayProtocol:
         """Completed once and drawn twice; of a folder of overlays, what lies there."""
         if isinstance(method, OverlayFolder):
             return method.drawings(pairs.names, pairs.views.face)
-        return method.reconstruct(pairs.views.face, pairs.views.fit, pairs.views.partial)
+        return method.reconstruct(pairs.views)
 
 
 class CrossViewProtocol:
@@ -157,7 +146,7 @@ class CrossViewProtocol:
         rows = tuple(f"{person}_{expression}: {VIEWS[source]} to {VIEWS[goal]}" for source, goal in self.order)
         return Case(photos, rows)
 
-    def pairs(self, views: Views, cases: list[Case]) -> Pairs:
+    def pairs(self, views: View, cases: list[Case]) -> Pairs:
         """Each view with each other. What an input saw is drawn into the other view through the texture map."""
         (case,) = cases
         inputs, outputs = (list(side) for side in zip(*self.order, strict=True))
@@ -178,15 +167,14 @@ class CrossViewProtocol:
         """The head of each input as each output shows it."""
         if not isinstance(method, TextureMethod):
             raise CrossViewError(f"{method.name} gives no texture of the shared head")
-        views = pairs.views
-        return Drawings(None, method.transfer(views.face, views.fit, views.partial, pairs.inputs, pairs.outputs))
+        return Drawings(None, method.transfer(pairs.views, pairs.inputs, pairs.outputs))
 
 
 class CrossViewError(FtimError):
     """A method cannot be seen from elsewhere."""
 
 
-def visible_face(pipeline: Pipeline, views: Views) -> Tensor:
+def visible_face(pipeline: Pipeline, views: View) -> Tensor:
     """(B, 1, S, S), 0 or 1: visible skin of the photograph that the fitted head's drawn regions cover.
 
     From the shared fit alone, so that it is the same for every method.
@@ -207,11 +195,10 @@ def load(case: Case, pipeline: Pipeline) -> Loaded:
     return Loaded(case, tuple(faces), None)
 
 
-def make_views(loaded: list[Loaded], pipeline: Pipeline, together: bool) -> Views:
-    """All faces of the cases in one batch: fit, skin mask, unwrapping."""
+def make_views(loaded: list[Loaded], pipeline: Pipeline, together: bool) -> View:
+    """All faces of the cases in one batch."""
     face = Face.concatenate([face for item in loaded for face in item.faces])
-    fit, skin = pipeline.fit_together(face) if together else pipeline.fit(face)
-    return Views(face, fit, skin, pipeline.partial(face, fit, skin))
+    return pipeline.views(face, together)
 
 
 def isolate(

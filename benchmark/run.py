@@ -15,7 +15,6 @@ divide the photographs, one GPU each; on CPUs each has one thread unless OMP_NUM
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from typing import Any
 
 if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # see ftim/__init__.py; PyTorch comes first here
+    import ftim  # noqa: F401 - it says how PyTorch's threads wait, before PyTorch is imported
 
 import torch
 import tyro

@@ -14,8 +14,8 @@ from PIL import Image
 
 from demo.sessions import Session, Sessions
 from demo.studio import (
+    Look,
     Studio,
-    View,
     pack,
     read_upload,
     save_all,
@@ -30,7 +30,7 @@ from ftim.pipeline import STAGES
 from ftim.quality import Quality, assess
 from ftim.reconstruction import Reconstruction, to_uint8
 
-STEPS = (*STAGES, "writing the files")
+STEPS = (*STAGES, "drawing the head", "writing the files")
 MAPS = 5
 DOWNLOADS = 5
 LONGEST_VALUE = 40
@@ -53,7 +53,7 @@ class Desk:
         expression: str, request: gr.Request, progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio's way
     ) -> Iterator[list[Any]]:  # fmt: skip
         """A new photograph, or another size: of the largest face."""
-        view = View(yaw, azimuth, elevation, expression, own_light)
+        view = Look(yaw, azimuth, elevation, expression, own_light)
         yield from self._make(photo, size, 0, view, request, progress, new=True)
 
     def choose(
@@ -62,7 +62,7 @@ class Desk:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[list[Any]]:  # fmt: skip
         """Another face of the same photograph."""
-        view = View(yaw, azimuth, elevation, expression, own_light)
+        view = Look(yaw, azimuth, elevation, expression, own_light)
         yield from self._make(photo, size, int(event.index), view, request, progress, new=False)
 
     def look(
@@ -72,7 +72,7 @@ class Desk:
         session = self.sessions.get(str(request.session_hash))
         if session.result is None:
             return KEEP
-        return self._draw(session, View(yaw, azimuth, elevation, expression, own_light))
+        return self._draw(session, Look(yaw, azimuth, elevation, expression, own_light))
 
     def express(self, expression: str, request: gr.Request) -> Any:
         """The head with another expression."""
@@ -112,7 +112,7 @@ class Desk:
         self.sessions.close(str(request.session_hash))
 
     def _make(
-        self, photo: str | None, size: int, face: int, view: View, request: gr.Request, progress: gr.Progress, new: bool
+        self, photo: str | None, size: int, face: int, view: Look, request: gr.Request, progress: gr.Progress, new: bool
     ) -> Iterator[list[Any]]:
         session = self.sessions.get(str(request.session_hash))
         session.result = None
@@ -158,7 +158,7 @@ class Desk:
         ready = [gr.update(value=str(path), interactive=True) for path in files]
         yield [note("Done. The files are below."), *[KEEP] * (3 + MAPS + 2), *ready]
 
-    def _draw(self, session: Session, view: View) -> str:
+    def _draw(self, session: Session, view: Look) -> str:
         assert session.result is not None
         path = session.next_file("view", "webp")
         Image.fromarray(self.studio.view(session.result, view)).save(path, quality=90)

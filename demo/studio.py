@@ -9,21 +9,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from demo.presets import PRESETS
 from ftim.errors import PhotoError
 from ftim.finder import FoundFace
 from ftim.io import head_mesh, save_glb
-from ftim.morphable import Region
 from ftim.outputs import whole_file
 from ftim.photo import Photograph, open_photo
 from ftim.pipeline import Pipeline
 from ftim.quality import Quality
-from ftim.reconstruction import Reconstruction, to_uint8
-from ftim.render.image import ImageRenderer, soften
-from ftim.render.views import lit_from, turned, with_expression
+from ftim.reconstruction import Reconstruction
+from ftim.render.views import with_expression
 from ftim.render.wireframe import draw_wireframe
 from ftim.structures import Fit
 
@@ -43,7 +40,7 @@ FILES = (
 
 
 @dataclass(frozen=True)
-class View:
+class Look:
     """How the head is looked at; angles in degrees."""
 
     yaw: float = 0.0
@@ -85,18 +82,10 @@ class Studio:
         """Raises ``FaceError``."""
         return self.pipeline(size).reconstruct_together([face.photo], tell=tell, found=[face])
 
-    @torch.no_grad()
-    def view(self, result: Reconstruction, view: View) -> np.ndarray:
+    def view(self, result: Reconstruction, look: Look) -> np.ndarray:
         """(S, S, 4) uint8: the whole head, transparent around it."""
-        pipeline = self.pipeline(result.texture.albedo.shape[-1])
-        fit = expressive(result, view.expression)
-        fit = turned(fit, view.yaw, farther=FARTHER)
-        if not view.own_light:
-            fit = lit_from(fit, view.azimuth, view.elevation)
-        fit = fit_to(fit, VIEW_SIDE)
-        nothing = torch.zeros((1, 3, VIEW_SIDE, VIEW_SIDE), device=pipeline.device)
-        drawn = ImageRenderer(pipeline.model, pipeline.rasterizer, tuple(Region))(result.texture.albedo, fit, nothing)
-        return np.concatenate([to_uint8(drawn.image), to_uint8(soften(drawn.mask))], axis=2)
+        light = None if look.own_light else (look.azimuth, look.elevation)
+        return result.render(look.yaw, light=light, expression=PRESETS[look.expression], size=VIEW_SIDE)
 
 
 def read_upload(path: str | Path) -> Photograph:

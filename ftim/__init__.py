@@ -14,13 +14,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ftim.overlay import Cover
     from ftim.photo_input import Photo
-    from ftim.pipeline import Cover, Pipeline
+    from ftim.pipeline import Pipeline
     from ftim.reconstruction import Reconstruction
 
-# OpenMP's threads wait for each other without spinning: alone that costs a tenth, beside other work on the same cores
-# spinning makes everything ten times slower. It is read once, so that it must be said before PyTorch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# PyTorch's threads wait for each other by spinning for some ten microseconds, and then they sleep. Without spinning two
+# threads are no faster than one for work as fine as this; spinning for longer makes everything ten times slower as
+# soon as something else runs on the same cores. It is read once, so that it must be said before PyTorch is imported.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ["OMP_WAIT_POLICY"] = "passive"
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __all__ = ["reconstruct"]
 __version__ = "0.1.0"

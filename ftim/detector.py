@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -86,6 +87,7 @@ class FaceDetector:
         self.small_faces = small_faces or SmallFaces()
         self._model = model
         self._landmarker: Any = None
+        self._lock = threading.Lock()
         self._close: Callable[[], object] = lambda: None
 
     def detect(self, photo: np.ndarray, all_faces: bool = False) -> list[Detection]:
@@ -153,7 +155,8 @@ class FaceDetector:
         window, left, top, factor = cut_reduced(photo, left, top, width, height, LARGEST_WINDOW)
         window = np.ascontiguousarray(np.rot90(window, turn))
         image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=window)
-        result = self._loaded().detect(image)
+        with self._lock:
+            result = self._loaded().detect(image)
         across, down = window.shape[1], window.shape[0]
         detections = []
         for points, scores in zip(result.face_landmarks, result.face_blendshapes, strict=True):

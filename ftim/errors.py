@@ -69,6 +69,10 @@ class ResultFolderError(FtimError):
     """The folder of a result holds other files; the message names it. Nothing in it was changed."""
 
 
+class ResultFileError(FtimError):
+    """The files of a result are missing, damaged, or of another head; the message names the folder."""
+
+
 class PhotosFailedError(FtimError):
     """Some photographs of many could not be used; the message lists each with its reason."""
 

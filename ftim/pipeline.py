@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal, Self, get_args
+from typing import Self, get_args
 
 import numpy as np
 import torch
@@ -24,16 +24,17 @@ from ftim.build import (
 from ftim.completion.base import Completion
 from ftim.detector import FaceDetector, detect_face
 from ftim.device import choose_device
-from ftim.errors import FaceError, PhotoError, SettingsError
+from ftim.errors import FaceError, FtimError, PhotoError, SettingsError
 from ftim.face import CROP_SIZE, align, recut_in
 from ftim.face_check import FaceCheck
-from ftim.filters import box_blur
 from ftim.finder import FaceFinder, FoundFace
 from ftim.identity import identity_distances
+from ftim.many import in_order
 from ftim.merge import merge_views
 from ftim.morphable import MorphableModel, load_open_head
-from ftim.morphable.model import INSIDE_MOUTH, OPENINGS, Region
+from ftim.morphable.model import OPENINGS, Region
 from ftim.morphable.template import load_template_albedo
+from ftim.overlay import Cover, draw_overlay
 from ftim.photo import Photograph
 from ftim.photo_input import Photo, name_of, to_photograph
 from ftim.reconstruction import Reconstruction
@@ -41,7 +42,6 @@ from ftim.regressors.landmarks import LandmarkRegressor
 from ftim.render.image import ImageRenderer
 from ftim.render.rasterizer import Rasterizer, default_rasterizer
 from ftim.render.surface import RasterizedHead, rasterize_head
-from ftim.render.visibility import grow
 from ftim.skin import SkinMask, skin_mask
 from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture, View
 from ftim.tone import part_mask, skin_tone, with_tone
@@ -53,14 +53,9 @@ PIXELS_A_TEXEL = 1.25
 """Crops of larger faces are reduced to so many pixels and, along a side, so many times the texture's: two pixels of the
 face fall on a texel then, and no map holds more."""
 STAGES: tuple[str, ...] = (
-    "finding the face", "fitting the head", "lifting the skin", "completing the texture", "drawing the head",
+    "finding the face", "fitting the head", "lifting the skin", "completing the texture",
 )  # fmt: skip
 """What ``Pipeline.reconstruct_together`` does, in order."""
-MOUTH_RIM = 1.5
-"""Pixels of a crop of ``CROP_SIZE`` around teeth and tongue that are the photograph's too: no fit of lips is exact."""
-Cover = Literal["skin", "full"]
-"""What an overlay draws over: the skin that the photograph shows, or all of the face with the hair, glasses and hands
-before it."""
 Tell = Callable[[str], None]
 """Is told each stage when it begins."""
 MOST_VIEWS = 3
@@ -68,7 +63,19 @@ MOST_VIEWS = 3
 
 
 class Pipeline:
-    """The stages with their models: ``view``, ``complete``, ``draw``. Batches of crops begin with ``views``."""
+    """The stages with their models: ``view``, ``complete``, ``draw``. Batches of crops begin with ``views``.
+
+    The same photograph gives the same result on the same processor with the same number of threads; elsewhere values
+    differ in their last bits, and by less than a step of 8 bits where a processor has bfloat16 (``ftim.device``). One
+    pipeline may be called from several threads at once.
+
+    >>> import ftim
+    >>> pipeline = ftim.Pipeline.build(texture_size=256)
+    >>> view = pipeline.view(photo)
+    >>> texture = pipeline.complete(view)
+    >>> tuple(pipeline.draw(texture, view).overlay.shape) == tuple(view.photo.shape)
+    True
+    """
 
     def __init__(
         self,
@@ -162,27 +169,14 @@ class Pipeline:
         with torch.no_grad():
             return self.completion(completion)(view.partial, view.fit)
 
-    @torch.no_grad()
-    def draw(self, texture: Texture, view: View, cover: Tensor | None = None) -> Rendering:
-        """Image Render: the photograph's own view, drawn from the texture, laid over the crop inside the photograph.
-
-        ``cover`` (B, 1, S, S) in [0, 1] says what of the crop may be covered; the whole drawn face when None.
-        """
-        inside = view.face.valid if cover is None else view.face.valid * cover
-        return self.image.draw_lit(texture.texture, view.fit, view.photo, inside, head=view.head)
+    def draw(self, texture: Texture, view: View, cover: Cover | Tensor = "full") -> Rendering:
+        """The photographs' own views, drawn from the texture (``ftim.overlay.draw_overlay``)."""
+        return draw_overlay(self.image, texture, view, cover)
 
     @torch.no_grad()
     def draw_albedo(self, texture: Texture, view: View) -> Rendering:
         """As ``draw``, of the albedo under the fit's nine harmonics: any view, any light, any fit."""
         return self.image(texture.albedo, view.fit, view.photo, view.face.valid, head=view.head)
-
-    @torch.no_grad()
-    def skin_cover(self, view: View) -> Tensor:
-        """(B, 1, S, S) what the overlay covers: the skin, without what an open mouth shows, which the photograph has
-        better than any map; feathered by a pixel or two of a crop of ``CROP_SIZE``."""
-        scale = view.skin.shape[-1] / CROP_SIZE
-        mouth = grow(self.image.shows(view.fit, INSIDE_MOUTH, view.head), round(MOUTH_RIM * scale))
-        return view.skin * box_blur(1 - mouth, round(scale), 1)
 
     @torch.no_grad()
     def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
@@ -235,6 +229,26 @@ class Pipeline:
         faces = None if found is None else [found]
         return self.reconstruct_together([photo], completion, [index], cover=cover, found=faces)
 
+    def reconstruct_many(
+        self,
+        photos: Iterable[Photo],
+        completion: str = DEFAULT_COMPLETION,
+        cover: Cover = "skin",
+        workers: int | None = None,
+    ) -> Iterator[Reconstruction | FtimError]:
+        """The largest face of each of many photographs, in their order, several at once.
+
+        A photograph that cannot be used gives the error that ``reconstruct`` would raise in its place, so that none is
+        lost and the others go on. ``workers`` is how many are worked on at once, by default as many as PyTorch has
+        threads; each result is ready to be drawn and saved. Raises ``SettingsError`` for a completion that there is
+        not.
+        """
+        if workers is not None and workers < 1:
+            raise SettingsError(f"workers is 1 or more, not {workers}")
+        self.completion(completion)
+        count = workers or torch.get_num_threads()
+        return in_order(lambda photo: self.reconstruct(photo, completion, cover=cover), photos, count)
+
     @torch.no_grad()
     def reconstruct_together(
         self,
@@ -265,7 +279,7 @@ class Pipeline:
         if cover not in get_args(Cover):
             raise SettingsError(f"cover is {' or '.join(get_args(Cover))}, not {cover!r}")
         self.completion(completion)  # a wrong name is told before the work
-        finding, fitting, lifting, completing, drawing = STAGES
+        finding, fitting, lifting, completing = STAGES
         tell(finding)
         faces = []
         for place, (photo, index) in enumerate(zip(photos, indices or [0] * len(photos), strict=True)):
@@ -287,25 +301,24 @@ class Pipeline:
             view = replace(view, partial=merge_views(partials, self.uv.shading(fit), 0))
         tell(completing)
         texture = self.complete(view, completion)
-        tell(drawing)
-        rendering = self.draw(texture, view, self.skin_cover(view) if cover == "skin" else None)
         texture, own_fit = self.toned(texture, views[0].partial, view.fit)
         photo = faces[0].photo
         return Reconstruction(
+            fit=own_fit,
+            texture=texture,
+            renderer=self.image,
             photo=photo.pixels,
             face=view.face,
-            fit=own_fit,
             skin=view.skin,
             partial=view.partial,
-            texture=texture,
-            rendering=rendering,
-            model=self.model,
             views=together,
+            cover=cover,
             identity_distances=identity_distances(self.model, apart.identity) if several else (),
             confidence=min(item.confidence for item in faces),
             turn=photo.turn,
             reduction=photo.reduction,
             complete=photo.complete,
+            rasterized=view.head,
         )
 
 

@@ -24,9 +24,10 @@ from ftim.finder import FoundFace
 from ftim.morphable.open_head import OPEN_HEAD_PATH
 from ftim.morphable.template import TEMPLATE_PATH
 from ftim.outputs import whole_file
+from ftim.overlay import Cover
 from ftim.photo import Photograph, open_photo
 from ftim.photo_search import Search
-from ftim.pipeline import Cover, Pipeline
+from ftim.pipeline import Pipeline
 from ftim.provenance import code_sha256
 from ftim.quality import Quality, assess
 from ftim.reconstruction import FORMATS, Format, Reconstruction

@@ -55,10 +55,9 @@ class Reporter:
     @torch.no_grad()
     def __call__(self, result: Reconstruction) -> dict[Drawn, dict[Block, OwnScores]]:
         """Of both drawings, each block."""
-        given = (result.texture, result.fit, result.face)
         return {
-            "texture": self._blocks(result, self.pipeline.draw_texture(*given)),
-            "albedo relit": self._blocks(result, self.pipeline.draw_albedo(*given)),
+            "texture": self._blocks(result, self.pipeline.draw(result.texture, result.view)),
+            "albedo relit": self._blocks(result, self.pipeline.draw_albedo(result.texture, result.view)),
         }
 
     def _blocks(self, result: Reconstruction, rendering: Rendering) -> dict[Block, OwnScores]:

@@ -175,9 +175,7 @@ class View(Batched):
         return self.face.image
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> View:
-        parts = (part._map(function) for part in (self.face, self.fit, self.partial))
-        face, fit, partial = parts
-        return View(face, fit, function(self.skin), partial)
+        return View(self.face._map(function), self.fit._map(function), function(self.skin), self.partial._map(function))
 
     @classmethod
     def concatenate(cls, parts: list[View]) -> View:

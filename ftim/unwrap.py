@@ -63,7 +63,7 @@ def _lost_detail(
 ) -> Tensor:
     """(3, N): ``UvRenderer`` says what; from colours (3, N) of the seen texels and where they are in the map."""
     size = seen.shape[-1]
-    known = surface[(surface.look_up(seen)[0] - 1).abs() < 0.01]
+    known = surface.where((surface.look_up(seen)[0] - 1).abs() < 0.01)
     photographed = image[0].flatten(1)[:, known.pixel]
     lost = torch.zeros_like(color)
     for _ in range(rounds):

@@ -42,12 +42,11 @@ class Config:
 @torch.no_grad()
 def pictures(pipeline: Pipeline, face: Face, source: int, goal: int) -> list[Tensor]:
     """(3, S, S) each: input, each network's head in the other view, and the photograph of it."""
-    fit, skin = pipeline.fit_together(face)
-    partial = pipeline.partial(face, fit, skin)
+    view = pipeline.views(face, together=True)
     drawn = []
     for name in ROWS:
-        texture = pipeline.completion(name)(partial[source], fit[source])
-        drawn.append(pipeline.draw_albedo(texture, fit[goal], face[goal]).overlay[0])
+        texture = pipeline.complete(view[source], name)
+        drawn.append(pipeline.draw_albedo(texture, view[goal]).overlay[0])
     return [face.image[source], *drawn, face.image[goal]]
 
 

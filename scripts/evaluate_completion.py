@@ -45,7 +45,7 @@ from ftim.outputs import whole_file
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
 from ftim.render.shading import SHADING_FLOOR
-from ftim.structures import Face, Fit
+from ftim.structures import Face, Fit, View
 from scripts.completion_measures import (
     Seam,
     Studio,
@@ -114,8 +114,8 @@ class Measure:
     ) -> list[Row]:
         """A row a completion."""
         pipeline = self.pipeline
-        fit, skin = pipeline.fit(face)
-        partial = pipeline.partial(face, fit, skin)
+        view = pipeline.views(face)
+        fit, partial = view.fit, view.partial
         base = self.mirror(partial, fit).albedo
         control = pipeline.template * self._shading(fit)
         rows = []
@@ -128,7 +128,7 @@ class Measure:
             if poses:
                 values |= self._turned(completion, base, fit)
             if light:
-                values["light_left"] = self._light_left(completion, face, fit, skin)
+                values["light_left"] = self._light_left(completion, view)
             rows.append(Row(name, method, **values))
         return rows
 
@@ -148,12 +148,12 @@ class Measure:
                 values["side_open_seam"] = worst_seam(texture.texture, control, partial, self.open_skin)
         return values
 
-    def _light_left(self, completion: Completion, face: Face, fit: Fit, skin: Tensor) -> float | None:
+    def _light_left(self, completion: Completion, view: View) -> float | None:
         albedos, photos, both = [], [], self.skin
-        for light in two_lights(fit.light):
-            relit = self.studio.relit(face, fit, light)
-            found = self.pipeline.regressor.relight(relit, fit, skin)
-            partial = self.pipeline.partial(relit, found, skin)
+        for light in two_lights(view.fit.light):
+            relit = self.studio.relit(view.face, view.fit, light)
+            found = self.pipeline.regressor.relight(relit, view.fit, view.skin)
+            partial = self.pipeline.uv(relit.image, found, view.skin)
             albedos.append(completion(partial, found).albedo)
             photos.append(partial.color)
             both = both & (partial.visibility > 0)

@@ -60,7 +60,7 @@ def gradient_energy(image: Tensor, mask: Tensor) -> float:
 def detail_kept(pipeline: Pipeline, result: Reconstruction) -> float:
     """The drawn texture's gradient energy over the photograph's, where skin was seen; 1 is all of it."""
     face, fit = result.face, result.fit
-    drawn = pipeline.draw_texture(result.texture, fit, face)
+    drawn = pipeline.draw(result.texture, result.view)
     visibility = result.partial.visibility.expand(-1, 3, -1, -1)
     seen = pipeline.image.draw_lit(visibility, fit, torch.zeros_like(face.image), face.valid).image[:, :1]
     inside = ((seen > 0.99) & (drawn.mask > 0.5) & (result.skin > 0.9)).float()

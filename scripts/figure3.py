@@ -71,15 +71,14 @@ Column = list[Tensor | None]
 @torch.no_grad()
 def column(pipeline: Pipeline, methods: list[Method], face: Face) -> Column:
     """What all methods make of one photograph, each from the same fit."""
-    fit, skin = pipeline.fit(face)
-    partial = pipeline.partial(face, fit, skin)
+    view = pipeline.views(face)
     overlays: Column = []
     for method in methods:
         try:
-            overlays.append(method.reconstruct(face, fit, partial).main.overlay[0])
+            overlays.append(method.reconstruct(view).main.overlay[0])
         except FtimError:
             overlays.append(None)
-    texture = pipeline.completion(OURS)(partial, fit).texture[0]
+    texture = pipeline.complete(view, OURS).texture[0]
     return [face.image[0], face_part(texture), *overlays]
 
 

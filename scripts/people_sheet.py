@@ -91,19 +91,19 @@ def with_inset(rendering: Rendering, left: bool) -> Tensor:
 @torch.no_grad()
 def row(pipeline: Pipeline, completion: Completion, face: Face, source: int) -> list[Tensor]:
     """(3, H, W) each, in the order of ``COLUMNS``: everything from the view number ``source``."""
-    fit, skin = pipeline.fit_together(face)
-    partial = pipeline.partial(face, fit, skin)
-    texture = completion(partial[source], fit[source])
+    views = pipeline.views(face, together=True)
+    given = views[source]
+    texture = completion(given.partial, given.fit)
     renderings = [
-        (pipeline.draw_texture if view == source else pipeline.draw_albedo)(texture, fit[view], face[view])
-        for view in range(len(VIEWS))
+        (pipeline.draw if number == source else pipeline.draw_albedo)(texture, views[number])
+        for number in range(len(VIEWS))
     ]
     # The back of the head is on the left where the face looks to the right.
     drawn = [
         with_inset(rendering, left=view == "right_3quarter")[0]
         for rendering, view in zip(renderings, VIEWS, strict=True)
     ]
-    toned, _ = pipeline.toned(texture, partial[source], fit[source])
+    toned, _ = pipeline.toned(texture, given.partial, given.fit)
     return [*face.image, texture.texture[0], toned.albedo[0].clamp(0, 1), *drawn]
 
 

@@ -104,12 +104,8 @@ def pictures(
     """(3, S, S) each, in the order of ``COLUMNS``; made as the cross-view protocol makes them."""
     paths = frll.triplet(pair.person, pair.expression)
     face = Face.concatenate([pipeline.face(read_photo(path)) for path in paths])
-    fit, skin = pipeline.fit_together(face)
-    partial = pipeline.partial(face, fit, skin)
-    drawn = [
-        methods[name].transfer(face, fit, partial, [pair.source], [pair.goal]).overlay[0]
-        for name in (method, pair.other)
-    ]
+    views = pipeline.views(face, together=True)
+    drawn = [methods[name].transfer(views, [pair.source], [pair.goal]).overlay[0] for name in (method, pair.other)]
     return [face.image[pair.source], face.image[pair.goal], *drawn]
 
 

@@ -19,7 +19,7 @@ from benchmark.methods import CompletionMethod, Method
 from benchmark.scoring import Scorer
 from ftim.errors import FaceError, FtimError, NoFaceError
 from ftim.pipeline import Pipeline
-from ftim.structures import Camera, Face, Fit, PartialTexture, Rendering, Texture
+from ftim.structures import Camera, Face, Fit, PartialTexture, Rendering, Texture, View
 
 SIDE = 32
 
@@ -56,7 +56,7 @@ class FakePipeline:
             crop_to_photo=torch.tensor([[1.0, 0, 0]]),
         )
 
-    def fit(self, face: Face) -> tuple[Fit, Tensor]:
+    def views(self, face: Face, together: bool = False) -> View:
         count = len(face)
         if ((face.image[:, :, 0, 0] - torch.tensor([1.0, 0, 0])).abs().sum(1) < 0.01).any():
             raise FaceError("cannot be fitted")
@@ -67,21 +67,16 @@ class FakePipeline:
             torch.zeros(count, 1), torch.zeros(count, 52), torch.eye(3).expand(count, 3, 3), torch.zeros(count, 3),
             light, camera,
         )  # fmt: skip
-        return fit, torch.ones(count, 1, SIDE, SIDE)
-
-    def fit_together(self, face: Face) -> tuple[Fit, Tensor]:
-        return self.fit(face)
-
-    def partial(self, face: Face, fit: Fit, skin: Tensor) -> PartialTexture:
-        visibility = torch.zeros_like(skin)
+        visibility = torch.zeros(count, 1, SIDE, SIDE)
         visibility[..., : SIDE // 2] = 1
-        return PartialTexture(face.image * visibility, visibility, visibility)
+        partial = PartialTexture(face.image * visibility, visibility, visibility)
+        return View(face, fit, torch.ones_like(visibility), partial)
 
-    def draw_texture(self, texture: Texture, fit: Fit, face: Face, cover: Tensor | None = None) -> Rendering:
-        return self.image.draw_lit(texture.texture, fit, face.image)
+    def draw(self, texture: Texture, view: View, cover: Tensor | None = None) -> Rendering:
+        return self.image.draw_lit(texture.texture, view.fit, view.photo)
 
-    def draw_albedo(self, texture: Texture, fit: Fit, face: Face, cover: Tensor | None = None) -> Rendering:
-        return self.image.draw_lit(texture.albedo, fit, face.image)
+    def draw_albedo(self, texture: Texture, view: View) -> Rendering:
+        return self.image.draw_lit(texture.albedo, view.fit, view.photo)
 
     def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
         return texture, fit

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from demo.studio import Studio, View
+from demo.studio import Look, Studio
 from ftim.data import load_portraits
 from ftim.errors import NoFaceError
 from ftim.finder import FoundFace
@@ -44,5 +44,5 @@ class FakeStudio(Studio):
         time.sleep(self.seconds)
         return a_result()
 
-    def view(self, result: Reconstruction, view: View) -> np.ndarray:
+    def view(self, result: Reconstruction, look: Look) -> np.ndarray:
         return np.zeros((16, 16, 4), np.uint8)

@@ -16,11 +16,11 @@ from benchmark.baselines.training import School
 from ftim.losses import LossNetworks
 from ftim.losses.vgg19 import Vgg19
 from ftim.pipeline import Pipeline
-from ftim.structures import Camera, Fit
+from ftim.structures import Camera, Fit, View
 from ftim.training.cache import StoredExample
 from ftim.training.config import TrainingConfig
-from ftim.training.examples import Example
 from ftim.training.sampling import Sampler, pose_masks, turn
+from tests.tiny_training import view_of
 
 CROP = 224
 COMPONENTS = 80
@@ -80,7 +80,7 @@ def fit_of(yaws: tuple[float, ...]) -> Fit:
 
 
 @cache
-def example() -> Example:
+def example() -> View:
     """Three views of a head whose skin is a member of the basis."""
     fit = fit_of((-30.0, 0.0, 30.0))
     generator = torch.Generator().manual_seed(2)
@@ -89,7 +89,7 @@ def example() -> Example:
     with torch.no_grad():
         drawn = pipeline().image(albedo.expand(3, -1, -1, -1), fit, grey)
         photo = drawn.overlay.clamp(0, 1)
-        return Example(photo, drawn.mask, fit, pipeline().uv(photo, fit, drawn.mask))
+        return view_of(photo, drawn.mask, fit, pipeline().uv(photo, fit, drawn.mask))
 
 
 def lesson() -> Lesson:
@@ -101,7 +101,7 @@ def inputs() -> Inputs:
     """Of the three views."""
     embedding = torch.zeros(3, 512)
     embedding[:, 0] = 1
-    return Inputs(example().photo, embedding, example().fit, example().partial)
+    return Inputs(example(), embedding)
 
 
 @cache

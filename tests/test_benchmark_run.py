@@ -24,6 +24,7 @@ from ftim.data import Frll, PhotoFile, PhotoSet
 from ftim.data.frll import EXPRESSIONS, VIEWS
 from ftim.errors import DatasetError, ModelFileError
 from ftim.pipeline import Pipeline
+from ftim.structures import Face, View
 from tests.fake_pipeline import FakePipeline, as_pipeline, fake_method, fake_scorer, write_photo
 from tests.stored_results import stored
 
@@ -152,8 +153,12 @@ def test_a_model_of_faces_has_the_blocks_of_the_albedo_alone(tmp_path: Path, dat
 
 def test_a_face_without_skin_is_a_row_with_a_reason(tmp_path: Path, data: Data, monkeypatch) -> None:
     pipeline = FakePipeline()
-    fit = pipeline.fit
-    monkeypatch.setattr(pipeline, "fit", lambda face: (fit(face)[0], torch.zeros(len(face), 1, 32, 32)))
+    views = pipeline.views
+
+    def bare(face: Face, together: bool) -> View:
+        return replace(views(face), skin=torch.zeros(len(face), 1, 32, 32))
+
+    monkeypatch.setattr(pipeline, "views", bare)
     methods = [ModelOnly(), fake_method(pipeline, "same", 0.0)]
     for result in run(config(tmp_path), data, pipeline, methods):  # type: ignore[arg-type]
         assert result.failures["NoSkinError"] == 4

@@ -27,6 +27,7 @@ from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
 from ftim.regressors.mirror import mirror_face, mirror_fit
 from ftim.render.rasterizer import Rasterizer, default_rasterizer
+from ftim.render.surface import RasterizedHead
 from ftim.skin import skin_mask
 from ftim.skin.bisenet import ASSET, INPUT_SIZE, SURFACE, bisenet_skin_mask, load_bisenet, surface_share
 from ftim.skin.bisenet_network import CLASSES
@@ -276,17 +277,19 @@ def test_batch_gives_what_single_photos_give_and_padding_is_left_out(model, rast
 
 
 def test_pipeline_uses_the_mask_it_was_given(model, rasterizer) -> None:
-    def left_half(face: Face, fit: Fit, model: MorphableModel, rasterizer: Rasterizer) -> Tensor:
+    def left_half(
+        face: Face, fit: Fit, model: MorphableModel, rasterizer: Rasterizer, *, head: RasterizedHead | None = None
+    ) -> Tensor:
         mask = torch.zeros_like(face.valid)
         mask[..., : SIZE // 2] = 1
         return mask
 
     template = load_template_albedo(64)
     face = Scene(model, rasterizer).face()
-    fit, skin = Pipeline(model, template, rasterizer, SIZE, 64, left_half).fit(face)
-    assert torch.equal(skin, left_half(face, fit, model, rasterizer))
-    fit, skin = Pipeline(model, template, rasterizer, SIZE, 64).fit(face)
-    assert torch.equal(skin, skin_mask(face, fit, model, rasterizer))
+    view = Pipeline(model, template, rasterizer, SIZE, 64, left_half).views(face)
+    assert torch.equal(view.skin, left_half(face, view.fit, model, rasterizer))
+    view = Pipeline(model, template, rasterizer, SIZE, 64).views(face)
+    assert torch.equal(view.skin, skin_mask(face, view.fit, model, rasterizer))
 
 
 @pytest.fixture(scope="module")
@@ -306,7 +309,8 @@ def test_published_weights_agree_with_the_embedded_mask_on_portraits(published: 
         pytest.skip(str(error))
     pipeline = Pipeline.build(skin="bisenet")
     face = Face.concatenate([pipeline.face(read_photo(photo.path)) for photo in photos])
-    fit, skin = pipeline.fit(face)
+    view = pipeline.views(face)
+    fit, skin = view.fit, view.skin
     embedded = skin_mask(face, fit, pipeline.model, pipeline.rasterizer) > 0.5
     heads = head_pixels(face, fit, pipeline.model, pipeline.rasterizer)
     surface = torch.from_numpy(np.stack([head.region == Region.FACE for head in heads]))[:, None]

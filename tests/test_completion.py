@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ftim.filters import box_blur
 from ftim.completion import Completion, MeanCompletion, MirrorCompletion, TeleaCompletion
 from ftim.completion.fill import push_pull, region_atlas, region_groups, smooth_ratio
+from ftim.filters import box_blur
 from ftim.morphable.model import MorphableModel, Region
 from ftim.render.rasterizer import default_rasterizer
 from ftim.structures import Fit, PartialTexture

@@ -26,7 +26,7 @@ from demo.app import Config, launch
 from demo.desk import Desk, findings
 from demo.presets import PRESETS
 from demo.sessions import Sessions
-from demo.studio import FILES, VIEW_SIDE, Studio, View, read_upload, save_head, thumbnail
+from demo.studio import FILES, VIEW_SIDE, Look, Studio, read_upload, save_head, thumbnail
 from ftim.errors import PhotoError
 from ftim.finder import FoundFace
 from ftim.io.glb import UNLIT
@@ -139,13 +139,13 @@ def test_a_real_portrait_through_the_studio(tmp_path: Path) -> None:
     studio = Studio(lambda size: pipeline)
     result = a_result()
     assert len(studio.faces(Photograph(result.photo), 256)) == 1
-    front = studio.view(result, View())
+    front = studio.view(result, Look())
     assert front.shape == (VIEW_SIDE, VIEW_SIDE, 4) and front[0].max() == 0, "the crown is in the picture"
     assert 0.2 < (front[..., 3] > 0).mean() < 0.8
-    left, right = (studio.view(result, View(azimuth=angle, own_light=False)).astype(float) for angle in (-80, 80))
+    left, right = (studio.view(result, Look(azimuth=angle, own_light=False)).astype(float) for angle in (-80, 80))
     half = VIEW_SIDE // 2
     assert left[:, :half, :3].mean() > right[:, :half, :3].mean() + 5, "the light comes from the viewer's left"
-    turned = studio.view(result, View(yaw=40))
+    turned = studio.view(result, Look(yaw=40))
     assert np.abs(turned.astype(float) - front).mean() > 3
     smile, plain = (save_head(result, name, tmp_path / f"{name}.glb").read_bytes() for name in ("Smile", "Neutral"))
     assert smile != plain and smile[:4] == b"glTF"

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from ftim.completion.bands import BAND_RADII, finest_detail, shrink_seen, split_bands
-from ftim.filters import enlarge, shrink
 from ftim.completion.network import PARAMETERS, Decoded, NetworkSettings, ResidualBlock, TextureNetwork
 from ftim.completion.settings import (
     FORMS,
@@ -25,6 +24,7 @@ from ftim.completion.settings import (
     settings_from_json,
     settings_to_json,
 )
+from ftim.filters import enlarge, shrink
 from tests.tiny_training import WIDTHS, awaken
 
 SIDE = 64

@@ -22,6 +22,7 @@ from ftim.official.deca_detail import DetailMaps, detail_normals
 from ftim.official.mesh import vertex_normals
 from ftim.pipeline import Pipeline
 from ftim.render.rasterizer import default_rasterizer
+from ftim.structures import View
 from tests.official_files import (
     JAW_FULL,
     JAW_HALF,
@@ -251,7 +252,7 @@ def test_as_a_method(deca: Deca, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     method = deca_official.build(Pipeline.build(texture_size=64))
     assert (method.name, method.source) == ("deca_official", "official")
     answer(deca, numbers())
-    rendering = method.reconstruct(grey_face(2), None, None).albedo  # type: ignore[arg-type]
+    rendering = method.reconstruct(View(grey_face(2), None, grey_face(2).valid, None)).albedo  # type: ignore[arg-type]
     assert rendering.overlay.shape == (2, 3, SIDE, SIDE) and float(rendering.mask.mean()) > 0.1
     monkeypatch.setenv("FTIM_OFFICIAL", str(folder))
     assert deca_official.missing() == []

@@ -20,7 +20,7 @@ from ftim.official.deng import AMBIENT, Deng, DengCode, rotation, shading
 from ftim.official.networks import DENG_HEADS
 from ftim.pipeline import Pipeline
 from ftim.render.rasterizer import default_rasterizer
-from ftim.structures import Rendering
+from ftim.structures import Rendering, View
 from tests.official_files import SIDE, grey_face, half_cosine, harmonics, with_deng_points, write_deng
 
 MIDDLE, PIXELS = (100.0, 120.0), 90.0
@@ -226,7 +226,7 @@ def test_as_a_method(deng: Deng, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (method.name, method.source) == ("deng_official", "official")
     answer(deng, plain_code())
     face = with_deng_points(grey_face(2), MIDDLE, PIXELS)
-    rendering = method.reconstruct(face, None, None).albedo  # type: ignore[arg-type]
+    rendering = method.reconstruct(View(face, None, face.valid, None)).albedo  # type: ignore[arg-type]
     assert rendering.overlay.shape == (2, 3, SIDE, SIDE) and float(rendering.mask.mean()) > 0.2
     monkeypatch.setenv("FTIM_OFFICIAL", str(folder))
     assert deng_official.missing() == []

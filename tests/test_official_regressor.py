@@ -178,7 +178,6 @@ def test_pipeline_takes_it(regressor: DecaRegressor, folder: Path, monkeypatch: 
     pipeline = Pipeline.build(texture_size=128, regressor="deca")
     assert pipeline.regressor is regressor
     face = grey_face()
-    fit, skin = pipeline.fit(face)
-    partial = pipeline.partial(face, fit, skin)
-    assert skin.shape == (1, 1, 224, 224) and float(partial.visibility.mean()) > 0.05
+    view = pipeline.views(face)
+    assert view.skin.shape == (1, 1, 224, 224) and float(view.partial.visibility.mean()) > 0.05
     assert isinstance(Pipeline.build(texture_size=128).regressor, LandmarkRegressor)

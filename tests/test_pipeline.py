@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from ftim.errors import FaceIndexError, NoFaceError, PhotoError
 from ftim.metrics.image import psnr
 from ftim.morphable import Region
 from ftim.morphable.model import INSIDE_MOUTH
+from ftim.overlay import skin_cover
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
 from ftim.reconstruction import Reconstruction
@@ -57,7 +59,7 @@ def test_overlay_is_the_photo_outside_and_close_to_it_inside(result: Reconstruct
 
 def test_no_hole_inside_the_face(pipeline: Pipeline, result: Reconstruction) -> None:
     """Skin alone, without hair and glasses, and an open mouth, which are the photograph's."""
-    drawn = pipeline.draw_texture(result.texture, result.fit, result.face, result.skin)
+    drawn = pipeline.draw(result.texture, result.view, result.skin)
     mask = (drawn.mask[0, 0] > 0).numpy().astype(np.uint8)
     outside = np.pad(1 - mask, 1, constant_values=1)
     labels = connected(outside)
@@ -124,9 +126,9 @@ def test_a_second_view_adds_the_skin_that_it_shows(pipeline: Pipeline, result: R
 def test_one_person_in_two_photos_keeps_one_identity(pipeline: Pipeline, portraits: list[Path]) -> None:
     photo = read_photo(portraits[1])
     faces = type(pipeline.face(photo)).concatenate([pipeline.face(photo), pipeline.face(photo[:, ::-1].copy())])
-    fit, skin = pipeline.fit_together(faces)
-    assert torch.equal(fit.identity[0], fit.identity[1])
-    assert skin.shape == (2, 1, 224, 224)
+    views = pipeline.views(faces, together=True)
+    assert torch.equal(views.fit.identity[0], views.fit.identity[1])
+    assert views.skin.shape == (2, 1, 224, 224)
 
 
 def test_bad_photographs(pipeline: Pipeline, portraits: list[Path], tmp_path: Path) -> None:
@@ -159,15 +161,16 @@ def test_hair_and_glasses_stay_uncovered_unless_the_whole_face_is_asked_for(
 
 
 def test_the_overlay_is_drawn_from_the_texture_that_is_given(pipeline: Pipeline, result: Reconstruction) -> None:
-    cover = pipeline.skin_cover(result.fit, result.skin)
-    drawn = pipeline.draw_texture(result.texture, result.fit, result.face, cover)
+    cover = skin_cover(pipeline.image, result.view)
+    drawn = pipeline.draw(result.texture, result.view, cover)
     assert torch.equal(drawn.overlay, result.rendering.overlay)
 
 
 def test_an_open_mouth_is_left_to_the_photograph(pipeline: Pipeline, result: Reconstruction) -> None:
     mouth = pipeline.image.shows(result.fit, INSIDE_MOUTH)
-    assert float((pipeline.skin_cover(result.fit, result.skin) * mouth).max()) == 0
-    assert torch.equal(pipeline.skin_cover(result.fit, torch.zeros_like(result.skin)), torch.zeros_like(result.skin))
+    assert float((skin_cover(pipeline.image, result.view) * mouth).max()) == 0
+    nothing = replace(result.view, skin=torch.zeros_like(result.skin))
+    assert torch.equal(skin_cover(pipeline.image, nothing), nothing.skin)
 
 
 def test_a_completion_is_loaded_once(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -306,10 +306,11 @@ def test_threads_are_set_and_told(folder: Path, tmp_path: Path, capsys: pytest.C
         torch.set_num_threads(before)
 
 
-def test_threads_wait_without_spinning_unless_you_say_otherwise() -> None:
-    code = "import os, ftim; print(os.environ['OMP_WAIT_POLICY'])"
-    for given, expected in ((None, "passive"), ("active", "active")):
-        environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+def test_threads_spin_shortly_unless_you_say_otherwise() -> None:
+    code = "import os, ftim; print(os.environ['OMP_WAIT_POLICY'], os.environ.get('GOMP_SPINCOUNT'))"
+    for given, expected in ((None, "passive 1000"), ("active", "active None")):
+        ours = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+        environment = {name: value for name, value in os.environ.items() if name not in ours}
         environment |= {"OMP_WAIT_POLICY": given} if given else {}
         command = [sys.executable, "-c", code]
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

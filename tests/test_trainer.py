@@ -72,7 +72,8 @@ def interrupt(batch: Batch) -> Batch:
 def spoil(batch: Batch) -> Batch:
     photo = batch.example.photo.clone()
     photo[0, 0, SIDE // 2, SIDE // 2] = float("nan")
-    return replace(batch, example=replace(batch.example, photo=photo))
+    face = replace(batch.example.face, image=photo)
+    return replace(batch, example=replace(batch.example, face=face))
 
 
 def same_state(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:

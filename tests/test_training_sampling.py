@@ -16,8 +16,8 @@ from ftim.build import network_completion
 from ftim.completion import Completion
 from ftim.losses import LossNetworks, LossWeights
 from ftim.render.image import ImageRenderer
-from ftim.structures import Batched, Fit, PartialTexture, Rendering, Texture
-from ftim.training.examples import Example, hide, mirror_example
+from ftim.structures import Batched, Fit, PartialTexture, Rendering, Texture, View
+from ftim.training.examples import hide, mirror_view
 from ftim.training.sampling import MASK_YAWS, VIEWS, Batch, Sampler, turn
 from ftim.training.step import training_losses
 from tests.synthetic_head import synthetic_fit
@@ -132,10 +132,10 @@ def test_without_portraits_every_step_is_a_triplet() -> None:
 def test_mirrored_twice_is_the_example() -> None:
     for stored in (triplet(0), portrait(3)):
         example = stored.unpack()
-        once = mirror_example(example, head())
+        once = mirror_view(example, head())
         assert not torch.equal(once.photo, example.photo)
         for (name, a), (_, b) in zip(
-            tensors(mirror_example(once, head())), tensors(example), strict=True
+            tensors(mirror_view(once, head())), tensors(example), strict=True
         ):  # fmt: skip
             assert torch.allclose(a, b, atol=1e-6), name
 
@@ -143,7 +143,7 @@ def test_mirrored_twice_is_the_example() -> None:
 def test_mirrored_example_is_what_the_mirrored_photograph_gives() -> None:
     """Against UV Render of the flipped photograph under the flipped fit."""
     example = example_of(triplet_fit(0), albedo_of(0))
-    mirrored = mirror_example(example, head())
+    mirrored = mirror_view(example, head())
     again = renderer()(example.photo.flip(-1), mirrored.fit, example.skin.flip(-1))
     assert float((again.visibility - mirrored.partial.visibility).abs().mean()) < 2e-3
     both = again.visibility * mirrored.partial.visibility
@@ -209,7 +209,7 @@ class Fixed:
         return Texture(texture, self.albedo, torch.ones_like(self.albedo))
 
 
-def batch_of(example: Example, chosen: int, partial: PartialTexture | None = None) -> Batch:
+def batch_of(example: View, chosen: int, partial: PartialTexture | None = None) -> Batch:
     return Batch(example, partial or example.partial, torch.tensor([chosen] * VIEWS), torch.tensor([0]))
 
 

@@ -18,11 +18,10 @@ from ftim.completion.settings import FULL, Settings
 from ftim.losses import LossNetworks, LossWeights
 from ftim.render.image import ImageRenderer
 from ftim.render.rasterizer import default_rasterizer
-from ftim.structures import Fit, PartialTexture
+from ftim.structures import Face, Fit, PartialTexture, View
 from ftim.training import preview
 from ftim.training.cache import StoredExample
 from ftim.training.config import TrainingConfig
-from ftim.training.examples import Example
 from ftim.training.log import TrainingLog
 from ftim.training.sampling import Batch, Sampler, pose_masks
 from ftim.training.trainer import Stage
@@ -121,13 +120,22 @@ def triplet_fit(seed: int = 0) -> Fit:
     return Fit.concatenate(turned)
 
 
-def example_of(fit: Fit, albedo: Tensor) -> Example:
+def view_of(photo: Tensor, skin: Tensor, fit: Fit, partial: PartialTexture) -> View:
+    """A view whose landmarks nobody asks for."""
+    count = len(photo)
+    nowhere = Face(
+        photo, torch.ones_like(skin), torch.zeros(count, 478, 2), torch.zeros(count, 52), torch.ones(count, 3)
+    )
+    return View(nowhere, fit, skin, partial)
+
+
+def example_of(fit: Fit, albedo: Tensor) -> View:
     """The pictures that a camera would take of this skin, before grey, and what they show of it."""
     with torch.no_grad():
         grey = torch.full((len(fit), 3, SIDE, SIDE), 0.5)
         drawn = image_renderer()(albedo.expand(len(fit), -1, -1, -1), fit, grey)
         photo = torch.where(drawn.mask > 0, drawn.image, grey)
-        return Example(photo, drawn.mask, fit, renderer()(photo, fit, drawn.mask))
+        return view_of(photo, drawn.mask, fit, renderer()(photo, fit, drawn.mask))
 
 
 @cache

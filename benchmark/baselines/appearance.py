@@ -8,7 +8,7 @@ from torch import Tensor
 
 from benchmark.baselines.detail import DetailShading
 from ftim.render.image import ImageRenderer
-from ftim.structures import Batched, Fit, PartialTexture, Rendering
+from ftim.structures import Batched, Fit, Rendering, View
 from ftim.uv import UvRenderer
 
 
@@ -16,13 +16,10 @@ from ftim.uv import UvRenderer
 class Inputs(Batched):
     """A batch of photographs with all that may be known of them."""
 
-    photo: Tensor
-    """(B, 3, 224, 224) in [0, 1]."""
+    view: View
+    """Its partial texture at the side that the baselines work at."""
     embedding: Tensor
     """(B, 512) FaceNet's, of the whole crop."""
-    fit: Fit
-    partial: PartialTexture
-    """At the side that the baselines work at."""
 
 
 @dataclass(frozen=True)

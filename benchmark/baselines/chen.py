@@ -76,9 +76,9 @@ class Chen(Baseline):
 
     def _detailed(self, inputs: Inputs, coarse: Appearance) -> tuple[Appearance, Tensor, Tensor]:
         """The appearance with detail, the residual (B, 3, T, T) and the displacement (B, 1, T, T)."""
-        partial = inputs.partial
+        partial = inputs.view.partial
         with torch.no_grad():
-            lit = self.painter.lit_texture(coarse.albedo, inputs.fit)
+            lit = self.painter.lit_texture(coarse.albedo, inputs.view.fit)
             maps = torch.cat([partial.color, partial.visibility * partial.confidence, coarse.albedo, lit], 1)
         with torch.autocast(maps.device.type, torch.bfloat16, enabled=self.training):
             decoded = self.network(maps, maps.new_zeros(len(maps), 58))

@@ -103,7 +103,7 @@ class Deca(Baseline):
 
     def _displacement(self, inputs: Inputs) -> Tensor:
         latent = self.to_latent(self.detail_encoder(inputs))
-        small = self.detail_decoder(torch.cat([latent, fit_parameters(inputs.fit)], 1))
+        small = self.detail_decoder(torch.cat([latent, fit_parameters(inputs.view.fit)], 1))
         return enlarge(
-            REACH * torch.tanh(small / REACH * MILLIMETRE), inputs.partial.color.shape[-1] // small.shape[-1]
+            REACH * torch.tanh(small / REACH * MILLIMETRE), inputs.view.partial.color.shape[-1] // small.shape[-1]
         )

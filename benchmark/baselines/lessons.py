@@ -20,8 +20,9 @@ from ftim.completion.weights import weights_path
 from ftim.metrics.facenet import face_embedding
 from ftim.outputs import whole_file
 from ftim.pipeline import Pipeline
+from ftim.structures import View
 from ftim.training.cache import StoredExample, cache_key
-from ftim.training.examples import Example, mirror_example
+from ftim.training.examples import mirror_view
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ class WarmPictures:
         """A random batch and its targets (count, K)."""
         picks = torch.randint(len(self.view), (count,), generator=generator).tolist()
         mirrored = int(torch.randint(2, (), generator=generator))
-        example = Example.concatenate([self.stored[index].unpack()[self.view[index]] for index in picks])
+        example = View.concatenate([self.stored[index].unpack()[self.view[index]] for index in picks])
         if mirrored:
-            example = mirror_example(example, self.pipeline.model)
-        inputs = Inputs(example.photo, self.embedding[mirrored][picks], example.fit, example.partial)
+            example = mirror_view(example, self.pipeline.model)
+        inputs = Inputs(example, self.embedding[mirrored][picks])
         return inputs, self.coefficients[mirrored][picks]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -14,7 +16,7 @@ from ftim.completion.bands import shrink_seen
 from ftim.filters import shrink
 from ftim.metrics.facenet import face_embedding, load_facenet
 from ftim.pipeline import Pipeline
-from ftim.structures import Face, Fit, PartialTexture, Rendering
+from ftim.structures import PartialTexture, Rendering, View
 from ftim.uv import UvRenderer
 
 
@@ -40,24 +42,22 @@ class BaselineMethod:
         return cls(model, painter, load_facenet(device=pipeline.device))
 
     @torch.no_grad()
-    def appearance(self, face: Face, fit: Fit, partial: PartialTexture) -> Appearance:
+    def appearance(self, view: View) -> Appearance:
         """Of each picture of a batch; one by one, since maps of one picture fit into a CPU's cache."""
-        embedding = face_embedding(self.facenet, face.image)
-        inputs = Inputs(face.image, embedding, fit, at_side(partial, SIDE))
-        return join([self.model(inputs[index]) for index in range(len(face))])
+        embedding = face_embedding(self.facenet, view.photo)
+        inputs = Inputs(replace(view, partial=at_side(view.partial, SIDE), head=None), embedding)
+        return join([self.model(inputs[index]) for index in range(len(view))])
 
     @torch.no_grad()
-    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Drawings:
+    def reconstruct(self, view: View) -> Drawings:
         """The model's own albedo, drawn over hair and glasses as well, like all methods."""
-        return Drawings(None, self.painter(self.appearance(face, fit, partial), fit, face.image, face.valid))
+        return Drawings(None, self.painter(self.appearance(view), view.fit, view.photo, view.face.valid))
 
     @torch.no_grad()
-    def transfer(
-        self, face: Face, fit: Fit, partial: PartialTexture, inputs: list[int], outputs: list[int]
-    ) -> Rendering:
+    def transfer(self, view: View, inputs: list[int], outputs: list[int]) -> Rendering:
         """Albedo, displacement and shape under pose and fitted light of the other photograph."""
-        chosen = self.appearance(face, fit, partial)[inputs]
-        return self.painter(chosen, fit[outputs], face.image[outputs], face.valid[outputs], relit=False)
+        goal = view[outputs]
+        return self.painter(self.appearance(view)[inputs], goal.fit, goal.photo, goal.face.valid, relit=False)
 
 
 def at_side(partial: PartialTexture, side: int) -> PartialTexture:

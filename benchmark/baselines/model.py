@@ -13,15 +13,14 @@ from benchmark.baselines.basis import AlbedoBasis
 from benchmark.baselines.networks import Head, PhotoEncoder
 from ftim.losses import LossNetworks
 from ftim.losses.identity import identity_loss
-from ftim.structures import Rendering
-from ftim.training.examples import Example
+from ftim.structures import Rendering, View
 
 
 @dataclass(frozen=True)
 class Lesson:
     """One step's pictures, and what it takes to draw and to compare them."""
 
-    example: Example
+    example: View
     inputs: Inputs
     looked_at: Tensor
     """(P,) int64: the pictures that the slow networks look at."""

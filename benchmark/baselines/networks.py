@@ -43,10 +43,12 @@ class PhotoEncoder(nn.Module):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """(B, FEATURES)."""
-        small = F.avg_pool2d(inputs.photo, 2) - 0.5
+        small = F.avg_pool2d(inputs.view.photo, 2) - 0.5
         seen = self.reduce(self.convolutions(small)).flatten(1)
         scaled = inputs.embedding * _EMBEDDING**0.5
-        return self.join(torch.cat([seen, scaled, inputs.fit.light.flatten(1), fit_parameters(inputs.fit)], 1))
+        return self.join(
+            torch.cat([seen, scaled, inputs.view.fit.light.flatten(1), fit_parameters(inputs.view.fit)], 1)
+        )
 
 
 class Head(nn.Linear):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -141,7 +141,7 @@ class BaselineTrainer:
         assert school.networks.facenet is not None
         with torch.no_grad():
             embedding = face_embedding(school.networks.facenet, example.photo)
-        inputs = Inputs(example.photo, embedding, example.fit, batch.partial)
+        inputs = Inputs(replace(example, partial=batch.partial), embedding)
         lesson = Lesson(example, inputs, batch.perceptual, school.painter, school.networks)
         return self.model.losses(lesson, stage)
 

@@ -7,7 +7,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from ftim.completion import Completion
 from ftim.pipeline import Pipeline
-from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture
+from ftim.structures import Face, Rendering, Texture, View
 
 Source = Literal["ours", "retrained", "official", "reported", "reference"]
 """Whose numbers: of FTIM as it is here; trained by us as a paper describes its method; the authors' own weights; copied
@@ -54,10 +54,10 @@ class Method(Protocol):
         """Both, or the albedo alone for a method that makes no texture of the photograph."""
         ...
 
-    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Drawings:
-        """A batch of faces -> their drawings, laid over ``face.image``; the textures are completed once.
+    def reconstruct(self, view: View) -> Drawings:
+        """A batch of views -> their drawings, laid over the photographs; the textures are completed once.
 
-        The fit and the partial texture are those that every method gets; a method with its own fit ignores them.
+        The view is the one that every method gets; a method with its own fit ignores all but the face.
         Raises ``FtimError`` for a face that it cannot do: this becomes a row with the reason.
         """
         ...
@@ -67,9 +67,7 @@ class Method(Protocol):
 class TextureMethod(Method, Protocol):
     """A method whose head can be seen from elsewhere (cross-view)."""
 
-    def transfer(
-        self, face: Face, fit: Fit, partial: PartialTexture, inputs: list[int], outputs: list[int]
-    ) -> Rendering:
+    def transfer(self, view: View, inputs: list[int], outputs: list[int]) -> Rendering:
         """A batch of views of one person -> what each view ``inputs[i]`` gave, drawn as ``outputs[i]`` shows the head.
 
         The albedo under pose, expression, camera and light of the fit of ``outputs[i]``; only its photograph's pixels
@@ -94,9 +92,9 @@ class OwnHeadMethod:
     source: Source = "official"
     draws: tuple[Drawing, ...] = ("albedo",)
 
-    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Drawings:
+    def reconstruct(self, view: View) -> Drawings:
         """See ``Method``."""
-        return Drawings(None, self.head.reconstruct(face))
+        return Drawings(None, self.head.reconstruct(view.face))
 
 
 @dataclass(frozen=True)
@@ -109,17 +107,15 @@ class CompletionMethod:
     pipeline: Pipeline
     draws: tuple[Drawing, ...] = ("texture", "albedo")
 
-    def complete(self, partial: PartialTexture, fit: Fit) -> Texture:
+    def complete(self, view: View) -> Texture:
         """See ``Completion``."""
-        return self.completion(partial, fit)
+        return self.completion(view.partial, view.fit)
 
-    def reconstruct(self, face: Face, fit: Fit, partial: PartialTexture) -> Drawings:
+    def reconstruct(self, view: View) -> Drawings:
         """Drawn over the whole face, as in the paper: over hair and glasses as well."""
-        texture = self.complete(partial, fit)
-        return Drawings(self.pipeline.draw_texture(texture, fit, face), self.pipeline.draw_albedo(texture, fit, face))
+        texture = self.complete(view)
+        return Drawings(self.pipeline.draw(texture, view), self.pipeline.draw_albedo(texture, view))
 
-    def transfer(
-        self, face: Face, fit: Fit, partial: PartialTexture, inputs: list[int], outputs: list[int]
-    ) -> Rendering:
+    def transfer(self, view: View, inputs: list[int], outputs: list[int]) -> Rendering:
         """The albedo under the fitted light of the other photograph."""
-        return self.pipeline.draw_albedo(self.complete(partial, fit)[inputs], fit[outputs], face[outputs])
+        return self.pipeline.draw_albedo(self.complete(view)[inputs], view[outputs])

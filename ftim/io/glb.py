@@ -9,6 +9,7 @@ import numpy as np
 from trimesh.exchange.gltf import export_glb
 
 from ftim.io.head_mesh import HeadMesh
+from ftim.io.png import PLACEHOLDER, png_bytes
 from ftim.outputs import whole_file
 
 _FLOAT = 5126
@@ -21,16 +22,20 @@ STILL = 1e-6
 """Metres: corners that an expression moves less are left out of its target."""
 
 
-def save_glb(mesh: HeadMesh, path: str | Path, unlit: bool = False) -> None:
+def save_glb(mesh: HeadMesh, path: str | Path, unlit: bool = False, png: bytes | None = None) -> None:
     """Write the head with base colour, metallic 0, normals, and one morph target an expression.
 
     With ``unlit`` viewers show the texture as it is, whatever light they have: for one that holds its light already.
+    ``png`` is the texture as a file, where it was encoded already.
 
     The weights that a viewer starts with are the photograph's expression; 0 in all is the neutral face. Targets are
     sparse: they name the corners that they move. Raises ``OutputError`` when the file cannot be written.
     """
 
     def add_morphs(items: dict[Any, bytes], tree: dict[str, Any]) -> None:
+        (picture,) = tree["images"]
+        content = png or png_bytes(mesh.texture)
+        items[list(items)[picture["bufferView"]]] = content + bytes(-len(content) % 4)
         (shape,) = tree["meshes"]
         (primitive,) = shape["primitives"]
         primitive["targets"] = [
@@ -52,7 +57,7 @@ def save_glb(mesh: HeadMesh, path: str | Path, unlit: bool = False) -> None:
             tree["extensionsUsed"] = [UNLIT]
 
     content = export_glb(
-        mesh.to_trimesh(pbr=True, expression=False),
+        mesh.to_trimesh(pbr=True, expression=False, image=PLACEHOLDER),
         include_normals=True,
         buffer_postprocessor=add_morphs,
         tree_postprocessor=complete,

@@ -50,9 +50,12 @@ class HeadMesh:
         moved = self.positions + np.einsum("e,evc->vc", self.weights, self.morphs)
         return np.asarray(moved, dtype=np.float32)
 
-    def to_trimesh(self, pbr: bool, expression: bool) -> trimesh.Trimesh:
-        """For trimesh's writers, which count v upwards. ``pbr`` for glTF; else a plain material as MTL knows it."""
-        image = Image.fromarray(self.texture)
+    def to_trimesh(self, pbr: bool, expression: bool, image: Image.Image | None = None) -> trimesh.Trimesh:
+        """For trimesh's writers, which count v upwards. ``pbr`` for glTF; else a plain material as MTL knows it.
+
+        ``image`` takes the texture's place: writers encode it, and those of this package know the texture's bytes.
+        """
+        image = image or Image.fromarray(self.texture)
         material: PBRMaterial | SimpleMaterial
         if pbr:
             material = PBRMaterial(
@@ -89,9 +92,7 @@ def head_mesh(model: MorphableModel, fit: Fit, texture: Tensor) -> HeadMesh:
         raise ValueError(f"{model.name} has {len(model.expression_basis)} expressions, not ARKit's {len(EXPRESSIONS)}")
     weights = fit.expression.clamp(0, 1)
     neutral, expressive = (model.vertices(fit.identity, weight) for weight in (torch.zeros_like(weights), weights))
-    corners = torch.stack([model.triangles.flatten(), model.uv_triangles.flatten()], 1)
-    pairs, index = torch.unique(corners, dim=0, return_inverse=True)
-    vertex, place = pairs.unbind(1)
+    (vertex, place), index = model.corners
     pixels = (texture[0].permute(1, 2, 0).clamp(0, 1) * 255).round().to(torch.uint8)
     return HeadMesh(
         positions=neutral[0, vertex].cpu().numpy(),

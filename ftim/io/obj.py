@@ -7,6 +7,7 @@ from pathlib import Path
 from trimesh.exchange.obj import export_obj
 
 from ftim.io.head_mesh import HeadMesh
+from ftim.io.png import PLACEHOLDER, png_bytes
 from ftim.outputs import whole_file
 
 OPAQUE = "d 1.0\nillum 1\n"
@@ -22,7 +23,7 @@ def save_obj(mesh: HeadMesh, path: str | Path, texture: str | None = None) -> No
     path = Path(path)
     material, picture = f"{path.stem}.mtl", texture or f"{path.stem}.png"
     text, files = export_obj(
-        mesh.to_trimesh(pbr=False, expression=True),
+        mesh.to_trimesh(pbr=False, expression=True, image=PLACEHOLDER),
         include_normals=True,
         return_texture=True,
         write_texture=False,
@@ -32,12 +33,11 @@ def save_obj(mesh: HeadMesh, path: str | Path, texture: str | None = None) -> No
     )
     (written,) = (name for name in files if name != material)
     contents = {
-        picture: files[written],
         material: f"{files[material].decode().replace(written, picture).rstrip()}\n{OPAQUE}".encode(),
         path.name: text.encode(),
     }
-    if texture is not None:
-        del contents[picture]
+    if texture is None:
+        contents = {picture: png_bytes(mesh.texture)} | contents
     for name, content in contents.items():
         with whole_file(path.with_name(name)) as temporary:
             temporary.write_bytes(content)

@@ -70,6 +70,15 @@ class MorphableModel(Batched):
     name: str = "open-head"
     version: int = 1
 
+    @cached_property
+    def corners(self) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """What files have in the place of vertices: each pair of vertex and place in the atlas, (N,) and (N,); and
+        which of them the triangles' corners are, (3 F,)."""
+        pairs = torch.stack([self.triangles.flatten(), self.uv_triangles.flatten()], 1)
+        found, index = torch.unique(pairs, dim=0, return_inverse=True)
+        vertex, place = found.unbind(1)
+        return (vertex, place), index
+
     def vertices(self, identity: Tensor, expression: Tensor) -> Tensor:
         """(B, K) and (B, E) -> (B, V, 3) in head space, metres."""
         if (

@@ -133,7 +133,7 @@ class ImageRenderer:
         mask = torch.from_numpy(closed)[None, None] * head.fragments.covered[:, None]
         if skin is not None:
             mask = mask * skin
-        surface = surface[mask.flatten()[surface.pixel] > 0]
+        surface = surface.where(mask.flatten()[surface.pixel] > 0)
         color = surface.look_up(texture[0])
         if light is not None:
             normals = F.normalize(surface.at_vertices(head.posed.normals[0], self.model.triangles), dim=1)

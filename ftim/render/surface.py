@@ -43,25 +43,41 @@ def rasterize_head(
 
 @dataclass(frozen=True)
 class SurfacePixels:
-    """M pixels of a picture of height x width, in the order of its rows."""
+    """M pixels of a picture, in the order of its rows."""
 
+    fragments: Fragments
+    """Of the picture; a batch of one."""
     pixel: Tensor
     """(M,) int64, row * width + column."""
-    face: Tensor
-    """(M,) int64 triangle."""
-    weights: Tensor
-    """(M, 3) barycentric."""
     uv: Tensor
     """(M, 2) in [0, 1], origin top-left, v down."""
     neighbours: Tensor
     """(K, 3, 2) uv of some pixels, of the pixels to their right, and of those below: how dense the map is here."""
-    height: int
-    width: int
 
-    def __getitem__(self, kept: Tensor) -> SurfacePixels:
-        """Those of an index (N,) or a mask (M,)."""
-        parts = self.pixel[kept], self.face[kept], self.weights[kept], self.uv[kept]
-        return SurfacePixels(*parts, self.neighbours, self.height, self.width)
+    @property
+    def height(self) -> int:
+        """Of the picture."""
+        return self.fragments.face.shape[1]
+
+    @property
+    def width(self) -> int:
+        """Of the picture."""
+        return self.fragments.face.shape[2]
+
+    @cached_property
+    def face(self) -> Tensor:
+        """(M,) int64 triangle."""
+        return self.fragments.face.flatten()[self.pixel]
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """(M, 3) barycentric."""
+        return self.fragments.barycentric.view(-1, 3).index_select(0, self.pixel)
+
+    def where(self, kept: Tensor) -> SurfacePixels:
+        """Those of a mask (M,)."""
+        number = torch.nonzero(kept)[:, 0]
+        return SurfacePixels(self.fragments, self.pixel[number], self.uv.index_select(0, number), self.neighbours)
 
     def look_up(self, texture: Tensor) -> Tensor:
         """(C, T, T) -> (C, M): ``ftim.render.lookup.look_up`` at these pixels."""
@@ -95,18 +111,19 @@ class SurfacePixels:
 def surface_pixels(model: MorphableModel, fragments: Fragments) -> SurfacePixels:
     """Of fragments of a batch of one."""
     (face,) = fragments.face
-    height, width = face.shape
     covered = face >= 0
     pixel = torch.nonzero(covered.flatten())[:, 0]
     weights = fragments.barycentric.view(-1, 3)
+    corner_uv = model.uv[model.uv_triangles].flatten(1)
 
     def uv_of(pixels: Tensor) -> Tensor:
-        corners = model.uv_triangles[face.flatten()[pixels]]
-        return F.embedding_bag(corners, model.uv, per_sample_weights=weights[pixels].to(model.uv.dtype), mode="sum")
+        # One lookup of the three corners' six numbers a pixel.
+        corners = corner_uv.index_select(0, face.flatten()[pixels]).view(-1, 3, 2)
+        return (corners * weights.index_select(0, pixels)[..., None].to(corners.dtype)).sum(1)
 
     some = dense_sample(covered)
-    neighbours = torch.stack([uv_of(some + step) for step in (0, 1, width)], 1)
-    return SurfacePixels(pixel, face.flatten()[pixel], weights[pixel], uv_of(pixel), neighbours, height, width)
+    neighbours = torch.stack([uv_of(some + step) for step in (0, 1, face.shape[1])], 1)
+    return SurfacePixels(fragments, pixel, uv_of(pixel), neighbours)
 
 
 def sample_at(image: Tensor, grid: Tensor) -> Tensor:

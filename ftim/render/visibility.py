@@ -147,7 +147,7 @@ def steps_from(marked: np.ndarray, reach: int) -> np.ndarray:
     for step in range(1, reach):
         near = cv2.dilate(near, CROSS if step % 2 else SQUARE)
         # One less for each step at which it is near already.
-        distance = cv2.subtract(distance, cv2.subtract(near, marked))
+        distance = distance - (near - marked)
     return distance
 
 

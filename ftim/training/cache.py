@@ -25,9 +25,8 @@ from ftim.outputs import whole_file
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
 from ftim.provenance import code_sha256
-from ftim.structures import Camera, Face, Fit, PartialTexture
+from ftim.structures import Camera, Face, Fit, PartialTexture, View
 from ftim.training.cases import TrainingCase
-from ftim.training.examples import Example
 
 EXAMPLE_CODE: tuple[str, ...] = (
     "decoding.py", "detector.py", "face.py", "landmarks.py", "morphable", "official", "photo.py", "regressors",
@@ -38,17 +37,18 @@ EXAMPLE_CODE: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class StoredExample:
-    """An ``Example`` with its pictures as bytes: half a megabyte a photograph."""
+    """A ``View`` with its pictures as bytes: half a megabyte a photograph."""
 
     tensors: dict[str, Tensor]
     side: int
 
     @classmethod
-    def pack(cls, example: Example) -> StoredExample:
+    def pack(cls, example: View) -> StoredExample:
         """Colours and masks are rounded to 1 / 255."""
         fit, partial = example.fit, example.partial
         pictures = {
             "photo": example.photo,
+            "valid": example.face.valid,
             "skin": example.skin,
             "color": partial.color,
             "visibility": partial.visibility,
@@ -62,12 +62,15 @@ class StoredExample:
             "light": fit.light,
             "focal": fit.camera.focal,
             "principal": fit.camera.principal,
+            "landmarks": example.face.landmarks,
+            "blendshapes": example.face.blendshapes,
+            "crop_to_photo": example.face.crop_to_photo,
         }
         tensors = {name: (value.clamp(0, 1) * 255).round().to(torch.uint8) for name, value in pictures.items()}
         tensors |= {name: value.float() for name, value in numbers.items()}
         return cls({name: value.cpu().contiguous() for name, value in tensors.items()}, fit.camera.height)
 
-    def unpack(self, device: torch.device | str = "cpu") -> Example:
+    def unpack(self, device: torch.device | str = "cpu") -> View:
         """All pictures of the case in one batch."""
         values = {
             name: value.to(device, torch.float32) / 255 if value.dtype == torch.uint8 else value.to(device)
@@ -83,7 +86,14 @@ class StoredExample:
             camera=camera,
         )
         partial = PartialTexture(values["color"], values["visibility"], values["confidence"])
-        return Example(values["photo"], values["skin"], fit, partial)
+        face = Face(
+            image=values["photo"],
+            valid=values["valid"],
+            landmarks=values["landmarks"],
+            blendshapes=values["blendshapes"],
+            crop_to_photo=values["crop_to_photo"],
+        )
+        return View(face, fit, values["skin"], partial)
 
 
 class ExampleCache:
@@ -149,10 +159,9 @@ class ExampleCache:
             save_file(stored.tensors, str(temporary), metadata={"about": json.dumps(about)})
 
     @torch.no_grad()
-    def _compute(self, case: TrainingCase) -> Example:
+    def _compute(self, case: TrainingCase) -> View:
         face = Face.concatenate([self.pipeline.face(read_photo(photo.path)) for photo in case.photos])
-        fit, skin = self.pipeline.fit_together(face) if len(face) > 1 else self.pipeline.fit(face)
-        return Example(face.image, skin, fit, self.pipeline.partial(face, fit, skin))
+        return self.pipeline.views(face, together=len(face) > 1)
 
 
 def cache_key(pipeline: Pipeline) -> str:

@@ -9,7 +9,7 @@ from ftim.completion.base import delight
 from ftim.completion.fill import region_atlas, smoothstep
 from ftim.filters import box_blur
 from ftim.morphable.model import Region
-from ftim.training.examples import Example
+from ftim.structures import View
 from ftim.uv import UvRenderer
 
 SPREADS = 2.2
@@ -31,7 +31,7 @@ class HairFinder:
         self.place = atlas.image(atlas.spread(model.place[None]))[0]
 
     @torch.no_grad()
-    def __call__(self, example: Example) -> Tensor:
+    def __call__(self, example: View) -> Tensor:
         """(B, 1, T, T) in [0, 1]: 0 where hair was seen, or may have been, 1 on skin and where nothing was seen."""
         partial = example.partial
         albedo = delight(partial.color, self.uv_renderer.shading(example.fit))

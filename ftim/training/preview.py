@@ -12,13 +12,13 @@ from torch import Tensor
 from ftim.completion.base import Completion
 from ftim.outputs import whole_file
 from ftim.render.image import ImageRenderer
-from ftim.training.examples import Example
+from ftim.structures import View
 
 SIDE = 224
 
 
 @torch.no_grad()
-def preview_sheet(example: Example, completion: Completion, image_renderer: ImageRenderer) -> Tensor:
+def preview_sheet(example: View, completion: Completion, image_renderer: ImageRenderer) -> Tensor:
     """(3, H, W) in [0, 1]: a row a picture - photograph, what was seen, texture, albedo, that albedo in all poses."""
     texture = completion(example.partial, example.fit)
     rows = []

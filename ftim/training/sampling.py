@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from ftim.morphable.model import MorphableModel
-from ftim.structures import Fit, PartialTexture
+from ftim.structures import Fit, PartialTexture, View
 from ftim.training.cache import StoredExample
 from ftim.training.config import TrainingConfig
-from ftim.training.examples import Example, hide, mirror_example
+from ftim.training.examples import hide, mirror_view
 from ftim.uv import UvRenderer
 
 MASK_YAWS = tuple(range(-70, 71, 5))
@@ -27,7 +27,7 @@ VIEWS = 3
 class Batch:
     """Three pictures."""
 
-    example: Example
+    example: View
     partial: PartialTexture
     """What the completion is given: what was seen, or less."""
     chosen: Tensor
@@ -74,11 +74,11 @@ class Sampler:
             hidden = [1] if chance(config.hidden_front_share) else []
         else:
             picks = [self.portraits[index].unpack(self.device) for index in draw(VIEWS, len(self.portraits)).tolist()]
-            example = Example.concatenate(picks)
+            example = View.concatenate(picks)
             chosen = torch.arange(VIEWS)
             hidden = list(range(VIEWS))
         if chance(config.mirror_share):
-            example = mirror_example(example, self.model)
+            example = mirror_view(example, self.model)
         masks = self.masks[draw(VIEWS, len(self.masks))].to(self.device)
         partial = example.partial
         if hidden:

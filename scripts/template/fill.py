@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ftim.filters import box_blur
 from ftim.completion.fill import push_pull, region_atlas, smoothstep
+from ftim.filters import box_blur
 from ftim.morphable.model import MorphableModel, Region
 from ftim.morphable.template import MEAN_SKIN_ALBEDO
 from ftim.uv import UvRenderer

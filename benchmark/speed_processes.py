@@ -1,0 +1,67 @@
+"""What ``benchmark/speed.py`` times from outside: the command line from cold, alone and two at once, and its memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftim.data import load_portraits
+from ftim.errors import FtimError
+
+TOGETHER = 20
+"""Photographs that each of two processes gets."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One process."""
+
+    seconds: float
+    megabytes: float
+    """Resident at most."""
+
+
+def command_line(photos: list[Path], folder: Path) -> list[str]:
+    """``ftim reconstruct`` of these."""
+    return [sys.executable, "-m", "ftim.cli", "reconstruct", *map(str, photos), "-o", str(folder)]
+
+
+def ran(*commands: list[str]) -> list[Ran]:
+    """Of commands that start together. Raises ``FtimError`` when one fails."""
+    started = time.perf_counter()
+    processes = [subprocess.Popen(c, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for c in commands]
+    results: dict[int, Ran] = {}
+    while len(results) < len(processes):
+        number, status, usage = os.wait4(-1, 0)
+        results[number] = Ran(time.perf_counter() - started, usage.ru_maxrss / 1000)
+        process = next(item for item in processes if item.pid == number)
+        if status:
+            assert process.stderr is not None
+            raise FtimError(f"ftim reconstruct failed: {process.stderr.read()[-500:]}")
+        process.returncode = 0
+    return [results[process.pid] for process in processes]
+
+
+def measure_processes() -> dict[str, float]:
+    """Seconds and megabytes of the command line for one photograph; for 20, alone and two at once, and the ratio."""
+    photos = [photo.path for photo in load_portraits("test").photos[:TOGETHER]]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ran(command_line(photos[:1], folder / "warm"))
+        cold = min((ran(command_line(photos[:1], folder / f"one{i}"))[0] for i in range(3)), key=lambda r: r.seconds)
+        (alone,) = ran(command_line(photos, folder / "alone"))
+        both = ran(command_line(photos, folder / "first"), command_line(photos, folder / "second"))
+    slowest = max(item.seconds for item in both)
+    return {
+        "one photograph, seconds": round(cold.seconds, 2),
+        "one photograph, megabytes": round(cold.megabytes),
+        f"{TOGETHER} photographs alone, seconds": round(alone.seconds, 2),
+        f"{TOGETHER} photographs, megabytes": round(alone.megabytes),
+        f"{TOGETHER} photographs beside another process, seconds": round(slowest, 2),
+        "beside another process / alone": round(slowest / alone.seconds, 2),
+    }

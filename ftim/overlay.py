@@ -27,12 +27,19 @@ def draw_overlay(renderer: ImageRenderer, texture: Texture, view: View, cover: C
 
     ``cover`` says what may be covered; a tensor (B, 1, S, S) in [0, 1] says so pixel by pixel.
     """
-    inside = view.face.valid
+    return renderer.draw_lit(texture.texture, view.fit, view.photo, _inside(renderer, view, cover), head=view.head)
+
+
+@torch.no_grad()
+def draw_albedo(renderer: ImageRenderer, texture: Texture, view: View, cover: Cover | Tensor = "full") -> Rendering:
+    """As ``draw_overlay``, of the albedo under the fits' nine harmonics: any view, any light, any fit."""
+    return renderer(texture.albedo, view.fit, view.photo, _inside(renderer, view, cover), head=view.head)
+
+
+def _inside(renderer: ImageRenderer, view: View, cover: Cover | Tensor) -> Tensor:
     if isinstance(cover, Tensor):
-        inside = inside * cover
-    elif cover == "skin":
-        inside = inside * skin_cover(renderer, view)
-    return renderer.draw_lit(texture.texture, view.fit, view.photo, inside, head=view.head)
+        return view.face.valid * cover
+    return view.face.valid * skin_cover(renderer, view) if cover == "skin" else view.face.valid
 
 
 @torch.no_grad()

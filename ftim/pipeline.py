@@ -34,7 +34,7 @@ from ftim.merge import merge_views
 from ftim.morphable import MorphableModel, load_open_head
 from ftim.morphable.model import OPENINGS, Region
 from ftim.morphable.template import load_template_albedo
-from ftim.overlay import Cover, draw_overlay
+from ftim.overlay import Cover, draw_albedo, draw_overlay
 from ftim.photo import Photograph
 from ftim.photo_input import Photo, name_of, to_photograph
 from ftim.reconstruction import Reconstruction
@@ -173,10 +173,9 @@ class Pipeline:
         """The photographs' own views, drawn from the texture (``ftim.overlay.draw_overlay``)."""
         return draw_overlay(self.image, texture, view, cover)
 
-    @torch.no_grad()
-    def draw_albedo(self, texture: Texture, view: View) -> Rendering:
-        """As ``draw``, of the albedo under the fit's nine harmonics: any view, any light, any fit."""
-        return self.image(texture.albedo, view.fit, view.photo, view.face.valid, head=view.head)
+    def draw_albedo(self, texture: Texture, view: View, cover: Cover | Tensor = "full") -> Rendering:
+        """As ``draw``, of the albedo under the fits' nine harmonics (``ftim.overlay.draw_albedo``)."""
+        return draw_albedo(self.image, texture, view, cover)
 
     @torch.no_grad()
     def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:

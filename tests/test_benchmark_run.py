@@ -132,8 +132,8 @@ class ModelOnly:
     source = "official"
     draws = ("albedo",)
 
-    def reconstruct(self, face, fit, partial) -> Drawings:
-        return Drawings(None, FakePipeline().image.draw_lit(face.image - 0.1, fit, face.image))
+    def reconstruct(self, view: View) -> Drawings:
+        return Drawings(None, FakePipeline().image.draw_lit(view.photo - 0.1, view.fit, view.photo))
 
 
 def test_a_model_of_faces_has_the_blocks_of_the_albedo_alone(tmp_path: Path, data: Data) -> None:
@@ -202,7 +202,7 @@ def test_a_mistake_in_the_program_stops_the_run(tmp_path: Path, data: Data, monk
         raise ZeroDivisionError
 
     pipeline = FakePipeline()
-    monkeypatch.setattr(pipeline, "partial", broken)
+    monkeypatch.setattr(pipeline, "views", broken)
     with pytest.raises(ZeroDivisionError):
         run(config(tmp_path), data, pipeline)
 

@@ -17,7 +17,7 @@ from ftim.morphable import load_open_head
 from ftim.pipeline import Pipeline
 from ftim.render.rasterizer import default_rasterizer
 from ftim.render.shading import SHADING_FLOOR, sh_basis
-from ftim.structures import Face, Fit, PartialTexture, Texture
+from ftim.structures import Face, Fit, PartialTexture, Texture, View
 from ftim.uv import UvRenderer
 from scripts.completion_measures import (
     BAND,
@@ -296,8 +296,9 @@ def test_rows_of_a_portrait() -> None:
         model=uv.model,
         template=template,
         uv=uv,
-        fit=lambda face: (original, torch.ones_like(face.valid)),
-        partial=lambda face, found, mask: uv(face.image, found, mask),
+        views=lambda face: View(
+            face, original, torch.ones_like(face.valid), uv(face.image, original, torch.ones_like(face.valid))
+        ),
         completion=lambda name: build_completion(name, uv, template),
         regressor=SimpleNamespace(relight=lambda face, found, mask: dataclasses.replace(found, light=next(lights))),
     )

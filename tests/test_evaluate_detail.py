@@ -28,13 +28,14 @@ def measured(photo: Tensor, drawn: Tensor, mask: Tensor, visibility: Tensor) -> 
         return Rendering(texture, skin, texture)
 
     pipeline = SimpleNamespace(
-        draw_texture=lambda texture, fit, face: Rendering(drawn, mask, torch.lerp(photo, drawn, mask)),
+        draw=lambda texture, view: Rendering(drawn, mask, torch.lerp(photo, drawn, mask)),
         image=SimpleNamespace(draw_lit=draw_lit),
     )
     everywhere = torch.ones(1, 1, SIDE, SIDE)
     result = SimpleNamespace(
         face=SimpleNamespace(image=photo, valid=everywhere),
         fit=None,
+        view=None,
         texture=None,
         partial=SimpleNamespace(visibility=visibility),
         skin=everywhere,

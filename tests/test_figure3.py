@@ -30,6 +30,7 @@ def fake_pipeline() -> FakePipeline:
     pipeline = FakePipeline()
     pipeline.size = SIDE  # type: ignore[attr-defined]
     pipeline.completion = lambda name: Shift(name, 0.2)  # type: ignore[attr-defined]
+    pipeline.complete = lambda view, name: Shift(name, 0.2)(view.partial, view.fit)  # type: ignore[attr-defined]
     return pipeline
 
 

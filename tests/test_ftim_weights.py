@@ -201,7 +201,8 @@ def test_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
-def test_completion_of_your_own_weights(path: Path) -> None:
+def test_completion_of_your_own_weights(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTIM_PRECISION", "float32")
     of = fit()
     partial = photograph(person(), views()["half"], of)
     network = tiny_network(FORM)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import ftim
@@ -72,10 +73,10 @@ def test_bytes_that_are_no_picture_are_an_error_without_their_content(content: b
 
 @pytest.mark.parametrize(
     "array",
-    [np.zeros((40, 50)), np.zeros((40, 50, 3)), np.zeros((40, 50, 4), np.uint8), np.zeros((3, 40, 50), np.uint8)],
+    [np.zeros((40, 50)), np.zeros((40, 50, 3), int), np.zeros((40, 50, 4), np.uint8), np.zeros((3, 40, 50), np.uint8)],
 )
 def test_other_arrays_say_what_is_needed(array: np.ndarray) -> None:
-    with pytest.raises(PhotoError, match=r"give \(H, W, 3\) uint8"):
+    with pytest.raises(PhotoError, match=r"give \(H, W, 3\), red, green, blue as uint8"):
         to_photograph(array)
 
 
@@ -124,3 +125,27 @@ def test_a_wrong_setting_is_named(settings: dict[str, Any], message: str) -> Non
 def test_the_number_of_photographs_is_named(count: int) -> None:
     with pytest.raises(SettingsError, match=f"1 to 3 photographs of one person, got {count}"):
         ftim.reconstruct([pixels()] * count, texture_size=256)
+
+
+def test_floats_tensors_and_open_files_are_the_same_photograph() -> None:
+    array = pixels()
+    floats = (array / 255).astype(np.float32)
+    channels_first = torch.from_numpy(floats).permute(2, 0, 1)
+    content = file_of(Image.fromarray(array), "PNG")
+    for photo in (floats, floats.astype(np.float64), torch.from_numpy(array), channels_first, io.BytesIO(content)):
+        assert np.array_equal(to_photograph(photo).pixels, array)
+
+
+@pytest.mark.parametrize("factor", [255.0, -1.0, float("nan")])
+def test_floats_beyond_one_are_told(factor: float) -> None:
+    with pytest.raises(PhotoError, match="lie from 0 to 1"):
+        to_photograph((pixels() / 255 * factor).astype(np.float32))
+
+
+def test_open_files_of_text_and_closed_ones(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("Dear reader")
+    with path.open(encoding="utf-8") as file, pytest.raises(PhotoError, match="gives text"):
+        to_photograph(file)  # type: ignore[arg-type]
+    with pytest.raises(PhotoError, match="cannot be read"):
+        to_photograph(file)  # type: ignore[arg-type]

@@ -14,14 +14,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
 from ftim import __version__
 from ftim.data import PhotoFile
 from ftim.errors import DatasetError, NoFaceError, TrainingError
 from ftim.losses import LossNetworks
 from ftim.pipeline import Pipeline
-from ftim.structures import Face, Fit, PartialTexture
+from ftim.structures import Face, View
 from ftim.training import run
 from ftim.training.cases import TrainingCase, TrainingData
 from tests.fake_pipeline import write_photo
@@ -56,14 +55,10 @@ class SpherePipeline:
         nothing = torch.zeros(1, 478, 2)
         return Face(picture, torch.ones(1, 1, SIDE, SIDE), nothing, torch.zeros(1, 52), torch.tensor([[1.0, 0, 0]]))
 
-    def fit(self, face: Face) -> tuple[Fit, Tensor]:
-        of = triplet_fit()
-        return of[1] if len(face) == 1 else of, torch.ones(len(face), 1, SIDE, SIDE)
-
-    fit_together = fit
-
-    def partial(self, face: Face, of: Fit, skin: Tensor) -> PartialTexture:
-        return renderer()(face.image, of, skin)
+    def views(self, face: Face, together: bool = False) -> View:
+        of, skin = triplet_fit(), torch.ones(len(face), 1, SIDE, SIDE)
+        of = of[1] if len(face) == 1 else of
+        return View(face, of, skin, renderer()(face.image, of, skin))
 
 
 def case(folder: Path, name: str, *brightness: int) -> TrainingCase:

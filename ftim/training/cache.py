@@ -29,8 +29,8 @@ from ftim.structures import Camera, Face, Fit, PartialTexture, View
 from ftim.training.cases import TrainingCase
 
 EXAMPLE_CODE: tuple[str, ...] = (
-    "decoding.py", "detector.py", "face.py", "landmarks.py", "morphable", "official", "photo.py", "regressors",
-    "render", "skin", "small_faces.py", "uv.py",
+    "decoding.py", "detector.py", "face.py", "filters.py", "landmarks.py", "morphable", "official", "photo.py",
+    "regressors", "render", "skin", "small_faces.py", "unwrap.py", "uv.py", "uv_settings.py",
 )  # fmt: skip
 """The modules that turn photographs into fits and partial textures."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -34,17 +34,28 @@ def command_line(photos: list[Path], folder: Path) -> list[str]:
 def ran(*commands: list[str]) -> list[Ran]:
     """Of commands that start together. Raises ``FtimError`` when one fails."""
     started = time.perf_counter()
-    processes = [subprocess.Popen(c, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for c in commands]
-    results: dict[int, Ran] = {}
-    while len(results) < len(processes):
-        number, status, usage = os.wait4(-1, 0)
-        results[number] = Ran(time.perf_counter() - started, usage.ru_maxrss / 1000)
-        process = next(item for item in processes if item.pid == number)
-        if status:
-            assert process.stderr is not None
-            raise FtimError(f"ftim reconstruct failed: {process.stderr.read()[-500:]}")
-        process.returncode = 0
-    return [results[process.pid] for process in processes]
+    with tempfile.TemporaryFile("w+") as errors:
+        processes = [subprocess.Popen(c, stdout=subprocess.DEVNULL, stderr=errors) for c in commands]
+        peaks, ends = [0.0] * len(processes), [0.0] * len(processes)
+        while not all(ends):
+            for number, process in enumerate(processes):
+                peaks[number] = max(peaks[number], _resident(process.pid))
+                if not ends[number] and process.poll() is not None:
+                    ends[number] = time.perf_counter() - started
+            time.sleep(0.02)
+        if any(process.returncode for process in processes):
+            errors.seek(0)
+            raise FtimError(f"a process failed: {errors.read()[-500:]}")
+    return [Ran(*pair) for pair in zip(ends, peaks, strict=True)]
+
+
+def _resident(pid: int) -> float:
+    """MB of a process at most since its program began; 0 when it has ended. Linux only."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
+    except OSError:
+        return 0.0
+    return int(found[1]) * 1024 / 1e6 if found else 0.0
 
 
 def measure_processes() -> dict[str, float]:

@@ -44,7 +44,7 @@ def build_stages(pipeline: Pipeline, limit: int | None = None) -> list[Stage]:
         Stage(SMALL, lambda: pipeline.reconstruct(small)),
         Stage(LARGE, lambda: pipeline.reconstruct(large)),
         Stage("the same, all views of it drawn", lambda: pipeline.reconstruct(large).overlay),
-        Stage(MANY, lambda: list(pipeline.reconstruct_many(many)), len(many)),
+        Stage(MANY, lambda: sum(1 for _ in pipeline.reconstruct_many(many)), len(many)),
         *save_stages(result),
         *part_stages(pipeline, found, result, large),
     ]

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from ftim.structures import learns
 
+_BINOMIAL = np.array([0.25, 0.5, 0.25], np.float32)
+
 
 def box_blur(image: Tensor, radius: int, passes: int = 2) -> Tensor:
     """(B, C, T, T) -> same: mean over (2 radius + 1)^2 neighbours, repeated; the border averages what exists.
@@ -75,6 +77,23 @@ def shrink(image: Tensor, scale: int) -> Tensor:
     if not _quick(image) or image.shape[-2] % scale or image.shape[-1] % scale:
         return F.avg_pool2d(image, scale)
     return _each_plane(image, image.shape[-2] // scale, image.shape[-1] // scale, cv2.INTER_AREA)
+
+
+def halve(image: Tensor) -> Tensor:
+    """(B, C, T, T) -> (B, C, T / 2, T / 2): binomial (1 3 3 1) reduction with a repeated border."""
+    if not _quick(image):
+        line = torch.tensor([1.0, 3.0, 3.0, 1.0], device=image.device, dtype=image.dtype) / 8
+        kernel = (line[:, None] * line).expand(image.shape[1], 1, 4, 4)
+        padded = F.pad(image, (1, 1, 1, 1), mode="replicate")
+        return F.conv2d(padded, kernel, stride=2, groups=image.shape[1])
+    # (1 3 3 1) / 8 is the mean of two neighbours of what (1 2 1) / 4 gives.
+    planes = image.detach().flatten(0, 1).numpy()
+    height, width = image.shape[-2] // 2, image.shape[-1] // 2
+    results = np.empty((len(planes), height, width), np.float32)
+    for plane, result in zip(planes, results, strict=True):
+        smooth = cv2.sepFilter2D(plane, -1, _BINOMIAL, _BINOMIAL, borderType=cv2.BORDER_REPLICATE)
+        cv2.resize(smooth, (width, height), dst=result, interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(results).view(*image.shape[:2], height, width)
 
 
 def _quick(image: Tensor) -> bool:

@@ -6,11 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import trimesh
 from PIL import Image
 from torch import Tensor
 
@@ -22,6 +21,9 @@ from ftim.render.image import ImageRenderer, soften
 from ftim.render.rasterizer import default_rasterizer
 from ftim.render.views import lit_from, turned, with_expression
 from ftim.structures import Camera, Fit, Texture
+
+if TYPE_CHECKING:
+    import trimesh
 
 FARTHER = 1.25
 """Than in the photograph: crown and neck are in the picture too."""

@@ -52,6 +52,8 @@ LARGEST_CROP = 1280
 PIXELS_A_TEXEL = 1.25
 """Crops of larger faces are reduced to so many pixels and, along a side, so many times the texture's: two pixels of the
 face fall on a texel then, and no map holds more."""
+TONE_STEP = 4
+"""One of so many texels of the seen skin tells its tone: tens of thousands are more than a mean needs."""
 STAGES: tuple[str, ...] = (
     "finding the face", "fitting the head", "lifting the skin", "completing the texture",
 )  # fmt: skip
@@ -186,7 +188,7 @@ class Pipeline:
     def _tone(self, confidence: Tensor, fit: Fit) -> Tensor:
         """(3,) of one fit and the confidence (T, T) of what was seen."""
         weight = (confidence * (1 - self._openings[0, 0])).flatten()
-        seen = torch.nonzero(weight[self.uv.atlas.texel] > 0)[:, 0]
+        seen = torch.nonzero(weight[self.uv.atlas.texel] > 0)[::TONE_STEP, 0]
         return skin_tone(self.uv.shading_at(fit, seen), weight[self.uv.atlas.texel[seen]])
 
     def _lit(self, face: Face, fit: Fit, head: RasterizedHead | None) -> tuple[Fit, Tensor]:

@@ -115,6 +115,8 @@ class Reconstruction(Head):
         if "png" in formats or "obj" in formats:
             tasks.append(lambda: _write(folder / "albedo.png", albedo))
         if "glb" in formats or "obj" in formats:
+            import trimesh  # noqa: F401 - here, for its modules import each other in a circle: not in two threads at once
+
             mesh = self.mesh()
             if "obj" in formats:
                 tasks.insert(1, lambda: save_obj(mesh, folder / "head.obj", texture="albedo.png"))

@@ -10,7 +10,7 @@ import torch
 from ftim.data import load_portraits
 from ftim.device import convolution_precision
 from ftim.errors import AssetUnavailableError
-from ftim.filters import box_blur, box_blur_by_product, enlarge, resized, shrink
+from ftim.filters import box_blur, box_blur_by_product, enlarge, halve, resized, shrink
 from ftim.morphable import Region
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
@@ -119,6 +119,7 @@ def test_sizes(scale: int) -> None:
     image, learnt = map_of(3), with_gradient(map_of(3))
     for function in (enlarge, shrink):
         torch.testing.assert_close(function(image, scale), function(learnt, scale).detach())
+    torch.testing.assert_close(halve(image), halve(learnt).detach())
     torch.testing.assert_close(resized(image, 50, 90), resized(learnt, 50, 90).detach())
     assert shrink(map_of(1, 63), 2).shape[-1] == 31, "what does not divide is cut as PyTorch cuts it"
 

@@ -65,6 +65,6 @@ def test_faces_of_a_size() -> None:
 def test_processes_are_timed_from_outside() -> None:
     wait = [sys.executable, "-c", "import time; time.sleep(0.3)"]
     first, second = ran(wait, wait)
-    assert first.seconds >= 0.3 and second.seconds >= 0.3 and first.megabytes > 1
+    assert first.seconds >= 0.3 and second.seconds >= 0.3 and 1 < first.megabytes < 200
     with pytest.raises(FtimError, match="boom"):
         ran([sys.executable, "-c", "raise SystemExit('boom')"])

@@ -6,10 +6,9 @@ Everything here commutes with the mirror image of the atlas (reversing the last 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ftim.filters import box_blur, enlarge, resized, shrink
+from ftim.filters import box_blur, enlarge, halve, resized, shrink
 from ftim.morphable.model import INSIDE_MOUTH, MorphableModel, Region
 from ftim.render.atlas import Atlas
 from ftim.uv import UvRenderer
@@ -57,13 +56,6 @@ def smoothstep(value: Tensor) -> Tensor:
     return value * value * (3 - 2 * value)
 
 
-def _halve(image: Tensor) -> Tensor:
-    """Binomial (1 3 3 1) reduction by two with a repeated border."""
-    line = torch.tensor([1.0, 3.0, 3.0, 1.0], device=image.device, dtype=image.dtype) / 8
-    kernel = (line[:, None] * line).expand(image.shape[1], 1, 4, 4)
-    return F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), kernel, stride=2, groups=image.shape[1])
-
-
 def push_pull(values: Tensor, weights: Tensor, prior: Tensor | float = 0.0, prior_weight: float = 1e-6) -> Tensor:
     """Extend values smoothly from where they are known to everywhere: a membrane by pyramid.
 
@@ -85,8 +77,8 @@ def push_pull(values: Tensor, weights: Tensor, prior: Tensor | float = 0.0, prio
     while sums[-1].shape[-1] > 1:
         if sums[-1].shape[-1] % 2:
             raise ValueError(f"push_pull needs a side that is a power of two, got {values.shape[-1]}")
-        sums.append(_halve(sums[-1]))
-        totals.append(_halve(totals[-1]))
+        sums.append(halve(sums[-1]))
+        totals.append(halve(totals[-1]))
         saturated = 1 - (1 - totals[-1].clamp(0, 1)) ** 4
         levels.append((sums[-1] / totals[-1].clamp_min(1e-12), saturated))
     result = (sums[-1] + prior_weight * prior) / (totals[-1] + prior_weight)

@@ -121,11 +121,11 @@ def folded_triangles(model: MorphableModel, rasterizer: Rasterizer, side: int = 
     none = torch.zeros_like(poses[:, 0])
     pitched = axis_angle_to_matrix(torch.stack([poses[:, 0], none, none], 1))
     rotations = pitched @ axis_angle_to_matrix(torch.stack([none, poses[:, 1], none], 1))
-    points = model.template @ rotations.mT + model.template.new_tensor([0.0, 0.0, -0.6])
-    count = len(rotations)
-    middle = model.template.new_full((count, 2), side / 2)
-    camera = Camera(model.template.new_full((count,), 2.2 * side), middle, side, side)
-    seen = rasterizer(camera.project(points), model.triangles, side, side).face
+    middle = model.template.new_full((1, 2), side / 2)
+    camera = Camera(model.template.new_full((1,), 2.2 * side), middle, side, side)
     shown = torch.zeros(len(model.triangles), dtype=torch.bool, device=device)
-    shown[seen[seen >= 0]] = True
+    for rotation in rotations:  # one by one: all at once need a hundred megabytes
+        points = model.template @ rotation.mT + model.template.new_tensor([0.0, 0.0, -0.6])
+        seen = rasterizer(camera.project(points[None]), model.triangles, side, side).face
+        shown[seen[seen >= 0]] = True
     return ~shown & (model.regions == int(Region.FACE))

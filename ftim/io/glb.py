@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from trimesh.exchange.gltf import export_glb
 
 from ftim.io.head_mesh import HeadMesh
 from ftim.io.png import PLACEHOLDER, png_bytes
@@ -55,6 +54,8 @@ def save_glb(mesh: HeadMesh, path: str | Path, unlit: bool = False, png: bytes |
         if unlit:
             tree["materials"][0]["extensions"] = {UNLIT: {}}
             tree["extensionsUsed"] = [UNLIT]
+
+    from trimesh.exchange.gltf import export_glb
 
     content = export_glb(
         mesh.to_trimesh(pbr=True, expression=False, image=PLACEHOLDER),

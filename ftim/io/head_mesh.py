@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import trimesh
 from PIL import Image
 from torch import Tensor
-from trimesh.visual import TextureVisuals
-from trimesh.visual.material import PBRMaterial, SimpleMaterial
 
 from ftim.morphable.expressions import EXPRESSIONS
 from ftim.morphable.model import MorphableModel
 from ftim.structures import Fit
+
+if TYPE_CHECKING:
+    import trimesh
+    from trimesh.visual.material import PBRMaterial, SimpleMaterial
 
 ROUGHNESS = 0.7
 """Of skin that is neither wet nor powdered."""
@@ -55,6 +57,10 @@ class HeadMesh:
 
         ``image`` takes the texture's place: writers encode it, and those of this package know the texture's bytes.
         """
+        import trimesh  # takes half a second
+        from trimesh.visual import TextureVisuals
+        from trimesh.visual.material import PBRMaterial, SimpleMaterial
+
         image = image or Image.fromarray(self.texture)
         material: PBRMaterial | SimpleMaterial
         if pbr:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trimesh.exchange.obj import export_obj
-
 from ftim.io.head_mesh import HeadMesh
 from ftim.io.png import PLACEHOLDER, png_bytes
 from ftim.outputs import whole_file
@@ -22,6 +20,8 @@ def save_obj(mesh: HeadMesh, path: str | Path, texture: str | None = None) -> No
     """
     path = Path(path)
     material, picture = f"{path.stem}.mtl", texture or f"{path.stem}.png"
+    from trimesh.exchange.obj import export_obj
+
     text, files = export_obj(
         mesh.to_trimesh(pbr=False, expression=True, image=PLACEHOLDER),
         include_normals=True,

@@ -7,7 +7,6 @@ above one half. A pair whose mask is empty has no value: it is NaN. All are diff
 
 from __future__ import annotations
 
-import piq
 import torch
 from torch import Tensor
 
@@ -104,6 +103,8 @@ def ssim(image: Tensor, reference: Tensor, mask: Tensor | None = None) -> Tensor
     """
     check_pair(image, reference, mask)
     if mask is None:
+        import piq  # takes a second, for torchvision
+
         values = piq.ssim(
             image.clamp(0, 1),
             reference.clamp(0, 1),

@@ -41,7 +41,7 @@ class Config:
     """Address to listen at."""
     port: int = 7860
     """0 for any that is free."""
-    device: str = "cpu"
+    device: str = "auto"
     """Where PyTorch computes: cpu, cuda, or auto, which takes a GPU where there is one."""
     threads: int = 0
     """Of the processor, for one photograph at a time; 0 takes one for each core."""

@@ -60,7 +60,7 @@ class Studio:
         self._pipelines: dict[int, Pipeline] = {}
 
     @classmethod
-    def build(cls, device: str = "cpu") -> Studio:
+    def build(cls, device: str = "auto") -> Studio:
         """With the models that ship. Raises ``AssetError``."""
         return cls(lambda size: Pipeline.build(device, texture_size=size))
 

@@ -85,6 +85,10 @@ class RepositoryError(FtimError):
     """A command needs the repository, and the package was installed without it; the message says what to do."""
 
 
+class MissingPackageError(FtimError):
+    """A package that only some uses need is not installed; the message names the extra that brings it."""
+
+
 class SystemLibraryError(FtimError):
     """A shared library of the operating system is missing; the message names the Debian command."""
 

@@ -119,9 +119,11 @@ class FaceCheck:
             )
         if evidence.confidence >= SURE:
             return evidence.confidence
-        crop = (face.image[0].permute(1, 2, 0).cpu().numpy() * 255).round().astype("uint8")
-        sureness = self.small_faces.sureness(crop)
-        confidence = evidence.confidence_with(sureness)
+        if not self.small_faces.available:
+            sureness, confidence = 0.0, evidence.confidence
+        else:
+            sureness = self._sureness(face)
+            confidence = evidence.confidence_with(sureness)
         if confidence < LEAST and sureness < SURE_OF_A_FACE:
             raise NoFaceError(
                 "what was found in the photo does not look like a human face: the head that fits it is none "
@@ -129,6 +131,10 @@ class FaceCheck:
                 "view"
             )
         return confidence
+
+    def _sureness(self, face: Face) -> float:
+        crop = (face.image[0].permute(1, 2, 0).cpu().numpy() * 255).round().astype("uint8")
+        return self.small_faces.sureness(crop)
 
 
 @torch.no_grad()

@@ -65,6 +65,9 @@ class Head:
         """The head with its albedo as a ``trimesh.Trimesh`` in metres, y up, looking along +z.
 
         With ``expression`` it has the photograph's, else none.
+
+        >>> result.to_trimesh().faces.shape[1]
+        3
         """
         return self.mesh().to_trimesh(pbr=True, expression=expression)
 
@@ -94,6 +97,9 @@ class Head:
 
         Raises:
             SettingsError: an expression that there is not, a weight outside [0, 1], or a size below 1 or too large.
+
+        >>> result.render(yaw=-40, light=(60, 20), expression={"jawOpen": 0.7}, size=64, background=(1, 1, 1)).shape
+        (64, 64, 3)
         """
         if not 1 <= size <= LARGEST_PICTURE:
             raise SettingsError(f"size is 1 to {LARGEST_PICTURE} pixels, not {size}")
@@ -133,6 +139,11 @@ class Head:
 
         Maps have 8 bits a channel there, and the light that nine harmonics do not hold is not kept. Raises
         ``ResultFileError`` when one of the three is missing, damaged, or of another head.
+
+        >>> import ftim
+        >>> result.save(folder)
+        >>> ftim.Reconstruction.load(folder).render(size=64).shape
+        (64, 64, 4)
         """
         folder = Path(folder)
         remedy = "Reconstruct the photograph again, with the formats png and json"

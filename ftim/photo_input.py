@@ -16,8 +16,7 @@ from ftim.photo import Photograph, open_photo
 Photo: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | np.ndarray | Tensor | Photograph
 """A file's path, bytes, or object open for reading; a picture of Pillow; (H, W, 3) RGB, uint8 or float in [0, 1]; a
 tensor (H, W, 3) or (3, H, W) of the same; what ``ftim.photo.open_photo`` gave."""
-SINGLE = (str, os.PathLike, bytes, bytearray, memoryview, io.IOBase, Image.Image, np.ndarray, Tensor, Photograph)
-"""One photograph and not a sequence of them."""
+SINGLE = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, Tensor, Photograph)
 ROUNDING = 1e-3
 """By so much floats may leave [0, 1]."""
 
@@ -74,6 +73,11 @@ def _content_of(file: IO[bytes]) -> bytes:
     if not isinstance(content, bytes):
         raise PhotoError('the open file gives text; open it with open(path, "rb")')
     return content
+
+
+def is_single(photo: object) -> bool:
+    """Whether it is one photograph and not a sequence of them."""
+    return isinstance(photo, SINGLE) or callable(getattr(photo, "read", None))
 
 
 def name_of(photo: Photo) -> str:

@@ -110,7 +110,7 @@ class Pipeline:
     @classmethod
     def build(
         cls,
-        device: str = "cpu",
+        device: str = "auto",
         size: int = CROP_SIZE,
         texture_size: int = TEXTURE_SIZE,
         skin: SkinMaskName = "embedded",
@@ -226,6 +226,12 @@ class Pipeline:
 
         ``found`` is a face that ``finder`` has found; ``photo`` and ``index`` are then not asked. Raises ``PhotoError``
         for a file that is no photograph, ``FaceError`` for one without a usable face.
+
+        >>> import ftim
+        >>> pipeline = ftim.Pipeline.build(texture_size=256)
+        >>> result = pipeline.reconstruct(photo, completion="mirror")
+        >>> sorted(result.parameters())[:3]
+        ['camera', 'crop', 'expression']
         """
         faces = None if found is None else [found]
         return self.reconstruct_together([photo], completion, [index], cover=cover, found=faces)
@@ -243,6 +249,13 @@ class Pipeline:
         lost and the others go on. ``workers`` is how many are worked on at once, by default as many as PyTorch has
         threads; each result is ready to be drawn and saved. Raises ``SettingsError`` for a completion that there is
         not.
+
+        >>> import ftim
+        >>> pipeline = ftim.Pipeline.build(texture_size=256)
+        >>> for result in pipeline.reconstruct_many([photo, b"no photograph"], completion="mirror"):
+        ...     print("failed" if isinstance(result, ftim.FtimError) else "a head")
+        a head
+        failed
         """
         if workers is not None and workers < 1:
             raise SettingsError(f"workers is 1 or more, not {workers}")

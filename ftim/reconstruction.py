@@ -96,6 +96,8 @@ class Reconstruction(Head):
         Each goes to a temporary name first; with several PyTorch threads some are written at once. Raises
         ``OutputError`` when the folder cannot be written, ``SettingsError`` before anything is written when a format is
         not one of ``FORMATS``.
+
+        >>> result.save(folder, ("glb", "json"))
         """
         check_formats(formats)
         folder = Path(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -9,9 +11,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ftim.extras import import_extra
+
 if TYPE_CHECKING:
     from facenet_pytorch import MTCNN
 
+_log = logging.getLogger(__name__)
 MOST_PIXELS = 2_000_000
 """Larger photographs are reduced to it first."""
 SMALLEST = 30
@@ -21,14 +26,30 @@ SURE = 0.99
 
 
 class SmallFaces:
-    """The detector, loaded on first use."""
+    """The detector, loaded on first use. Without its package, which is said once, it finds nothing."""
 
     def __init__(self) -> None:
         self._network: MTCNN | None = None
         self._lock = threading.Lock()
+        self._told = False
+
+    @property
+    def available(self) -> bool:
+        """Whether the network's package is installed."""
+        if importlib.util.find_spec("facenet_pytorch") is not None:
+            return True
+        if not self._told:
+            self._told = True
+            _log.warning(
+                "facenet-pytorch is not installed: small faces are not found, and doubtful ones are judged by the fit "
+                'alone; pip install "ftim[faces]"'
+            )
+        return False
 
     def __call__(self, photo: np.ndarray) -> list[tuple[float, float, float, float]]:
         """Left, top, right and bottom of the faces of a photo, (H, W, 3) uint8 RGB, in its pixels; most sure first."""
+        if not self.available:
+            return []
         height, width = photo.shape[:2]
         reduction = max(1, int(np.ceil((height * width / MOST_PIXELS) ** 0.5)))
         small = np.asarray(Image.fromarray(photo).reduce(reduction)) if reduction > 1 else photo
@@ -52,9 +73,8 @@ class SmallFaces:
         """(N, 4) boxes and (N,) probabilities."""
         with self._lock:
             if self._network is None:
-                from facenet_pytorch import MTCNN
-
-                self._network = MTCNN(keep_all=True, post_process=False, min_face_size=SMALLEST, device="cpu")
+                mtcnn = import_extra("facenet_pytorch", "faces").MTCNN
+                self._network = mtcnn(keep_all=True, post_process=False, min_face_size=SMALLEST, device="cpu")
             boxes, sureness = self._network.detect(photo)
         if boxes is None:
             return np.zeros((0, 4)), np.zeros(0)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ftim.assets import asset_path
 from ftim.errors import ModelFileError
+from ftim.extras import import_extra
 from ftim.metrics.image import check_pair, on_grey
 
 if TYPE_CHECKING:
@@ -64,12 +65,11 @@ def load_facenet(path: Path | None = None, device: torch.device | str = "cpu") -
     Raises:
         AssetError: the file is absent. ModelFileError: it is not that graph.
     """
-    from facenet_pytorch import InceptionResnetV1
-
+    network_class = import_extra("facenet_pytorch", "faces").InceptionResnetV1
     source = asset_path(ASSET) if path is None else path
     constants = _graph_constants(source)
     with torch.random.fork_rng(devices=[]):  # building draws random weights; the caller's random numbers stay the same
-        network = InceptionResnetV1(pretrained=None).eval()
+        network: InceptionResnetV1 = network_class(pretrained=None).eval()
     try:
         _fill(network, constants)
     except (KeyError, ValueError, RuntimeError) as error:

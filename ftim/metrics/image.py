@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ftim.extras import import_extra
+
 PSNR_LIMIT = 100.0
 """dB; the value of two equal images, whose PSNR has no bound. Reached at a mean squared error of 1e-10."""
 
@@ -103,8 +105,7 @@ def ssim(image: Tensor, reference: Tensor, mask: Tensor | None = None) -> Tensor
     """
     check_pair(image, reference, mask)
     if mask is None:
-        import piq  # takes a second, for torchvision
-
+        piq = import_extra("piq", "benchmark")  # here, for it takes a second
         values = piq.ssim(
             image.clamp(0, 1),
             reference.clamp(0, 1),

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ftim.assets import asset_path
 from ftim.errors import ModelFileError
+from ftim.extras import import_extra
 from ftim.metrics.image import check_pair, on_grey
 from ftim.metrics.numpy_pickle import read_numpy_pickle
 
@@ -46,14 +47,13 @@ def load_lpips(path: Path | None = None, device: torch.device | str = "cpu") -> 
     Raises:
         AssetError: the file is absent or broken. ModelFileError: it does not hold this network.
     """
-    from lpips import LPIPS
-
+    network_class = import_extra("lpips", "benchmark").LPIPS
     source = asset_path(ASSET) if path is None else path
     weights = _convert(read_numpy_pickle(source), source)
     # Building draws random weights: the caller's random numbers stay the same. The package uses a deprecated argument.
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
-        network = LPIPS(net="alex", version="0.1", pretrained=False, pnet_rand=True, verbose=False)
+        network: LPIPS = network_class(net="alex", version="0.1", pretrained=False, pnet_rand=True, verbose=False)
     state = network.state_dict()
     # The package registers each head twice, as ``lin0`` and as ``lins.0``, and its two constants are its own.
     expected = {name for name in state if not name.startswith(("lins.", "scaling_layer."))}

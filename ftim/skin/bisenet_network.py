@@ -7,9 +7,10 @@ eighth of the size take the place of the paper's spatial path, and two more head
 from __future__ import annotations
 
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+
+from ftim.extras import import_extra
 
 CLASSES = (
     "background", "skin", "left brow", "right brow", "left eye", "right eye", "glasses", "left ear", "right ear",
@@ -49,7 +50,7 @@ class ContextPath(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.resnet = torchvision.models.resnet18(weights=None)
+        self.resnet = import_extra("torchvision.models", "faces").resnet18(weights=None)
         self.resnet.fc = nn.Identity()
         self.arm16 = AttentionRefinement(256)
         self.arm32 = AttentionRefinement(512)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftim.errors import OutputError, TrainingError
+from ftim.extras import import_extra
 from ftim.losses import LossTerms
 from ftim.outputs import whole_file
 
@@ -74,15 +75,15 @@ def read_log(path: Path, terms: tuple[str, ...] = TERMS) -> list[dict[str, str]]
 def draw_log(rows: list[dict[str, str]], path: Path, terms: tuple[str, ...] = TERMS) -> None:
     """One panel a loss: each step faint, the running mean over it."""
     import numpy as np
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+
+    agg, plot = (import_extra(f"matplotlib.{name}", "train") for name in ("backends.backend_agg", "figure"))
 
     names = [name for name in terms if any(row[name] for row in rows)]
     if not names:
         return
     lines = -(-len(names) // 4)
-    figure = Figure(figsize=(3.2 * 4, 2.4 * lines), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = plot.Figure(figsize=(3.2 * 4, 2.4 * lines), layout="constrained")
+    agg.FigureCanvasAgg(figure)
     for index, name in enumerate(names):
         axes = figure.add_subplot(lines, 4, index + 1)
         steps = np.array([int(row["step"]) for row in rows if row[name]])

@@ -6,7 +6,7 @@
 Each thing runs several times after a warm-up that compiles the kernels; the median counts. A machine's clock and load
 differ between days, so a time is also given in yardsticks, a fixed piece of PyTorch's work timed in the same run, and
 these are compared with the published ones. PyTorch3D is measured where it can be imported. Without ``--publish`` the
-result goes to results/local/speed.json.
+result goes to results/local/speed/.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ftim.pipeline import Pipeline
 from ftim.render.pytorch3d_rasterizer import pytorch3d_available
 
 PUBLISHED = ROOT / "results" / "speed.json"
-LOCAL = ROOT / "results" / "local" / "speed.json"
+LOCAL = ROOT / "results" / "local" / "speed" / "speed.json"
 
 
 @dataclass(frozen=True)

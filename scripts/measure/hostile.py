@@ -10,6 +10,7 @@ Writes ``results/hostile.json``; exits with 1 after a crash, a hang, too much me
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import os
@@ -182,6 +183,7 @@ def _serve(connection: Connection, pipeline: Pipeline | None) -> None:
     torch.set_num_threads(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders in C complain there
     portrait()
+    importlib.import_module("torch._dynamo")  # optimizers load it when first used, and it makes a folder
     guard = Guard()
     sys.addaudithook(guard)
     connection.send("ready")

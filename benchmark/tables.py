@@ -16,7 +16,7 @@ from pathlib import Path
 if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmark import ablation, table1
+from benchmark import ablation, summary, table1
 from benchmark.records import HEADINGS, METRICS, PLACES, RELIT, RecordError, Result, Scores, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +33,7 @@ WORST = "worst.png"
 PAPER_TABLES: dict[str, tuple[Callable[[Path], bool], Callable[[Path], str], Callable[[Path], None]]] = {
     table1.NAME: (table1.complete, table1.table1_markdown, table1.write_table1),
     ablation.NAME: (ablation.complete, ablation.table2_markdown, ablation.write_table2),
+    summary.NAME: (summary.complete, summary.summary_markdown, lambda results: None),
 }
 """By name of a block: whether all rows are there; the block; and what writes the page."""
 

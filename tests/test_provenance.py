@@ -64,15 +64,6 @@ def test_a_part_that_is_not_there_is_named(package: Path) -> None:
 WITHOUT_ARITHMETIC = {
     "archives", "assets", "errors", "extras", "metrics.numpy_pickle", "outputs", "structures", "system",
 }  # fmt: skip
-    "archives",
-    "assets",
-    "errors",
-    "extras",
-    "metrics.numpy_pickle",
-    "outputs",
-    "structures",
-    "system",
-}
 """Modules of the package that read, write or name: no fit and no texture is another for a change of theirs."""
 
 

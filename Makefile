@@ -1,6 +1,7 @@
 # make benchmark   score every method on real photographs and write the tables
 # make test        ruff, mypy and pytest
 # make demo        open the demo in a browser
+# make docs        pages of the package from its docstrings, in docs/site
 # make hostile     thousands of broken and malicious files: a result or a clear error for each
 # make faults      kill, interrupt and fill the disk of runs, and resume them
 # make audit       known vulnerabilities of the packages that are installed, by pip-audit
@@ -17,7 +18,7 @@ endif
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help benchmark test hostile faults audit figures demo lint browser format environment clean
+.PHONY: docs help benchmark test hostile faults audit figures demo lint browser format environment clean
 .DEFAULT_GOAL := help
 
 help:
@@ -57,6 +58,9 @@ audit: $(INSTALLED)
 
 figures: $(INSTALLED)
 	$(BIN)/python scripts/make_figures.py $(ARGS)
+
+docs: $(INSTALLED)
+	$(BIN)/python -m scripts.docs $(ARGS)
 
 demo: $(INSTALLED)
 	$(BIN)/python demo/app.py $(ARGS)

@@ -82,7 +82,8 @@ _LOADED_WHEN_USED = {
 def __getattr__(name: str) -> Any:
     """What brings PyTorch along; see PEP 562."""
     if name in _LOADED_WHEN_USED:
-        return getattr(importlib.import_module(_LOADED_WHEN_USED[name]), name)
+        value = globals()[name] = getattr(importlib.import_module(_LOADED_WHEN_USED[name]), name)
+        return value
     raise AttributeError(f"module 'ftim' has no attribute {name!r}")
 
 

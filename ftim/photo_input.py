@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, TypeAlias
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from ftim.errors import PhotoError
+from ftim.errors import FaceError, PhotoError
 from ftim.photo import Photograph, open_photo
 
 Photo: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | np.ndarray | Tensor | Photograph
@@ -95,3 +97,16 @@ def _file_of(image: Image.Image) -> bytes:
     except Exception as error:  # as in read_photo: decoders of a broken file raise many types
         raise PhotoError(f"the picture cannot be read: {error}") from error
     return buffer.getvalue()
+
+
+@contextmanager
+def photo_named(photo: Photo, place: int, count: int) -> Iterator[None]:
+    """Makes an error of one photograph of several say which it was."""
+    try:
+        yield
+    except (PhotoError, FaceError) as error:
+        if count == 1:
+            raise
+        name = name_of(photo)
+        which = f" ({name})" if name and name not in str(error) else ""
+        raise type(error)(f"photograph {place + 1} of {count}{which}: {error}") from error

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Self, get_args
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ftim.build import (
@@ -24,39 +22,31 @@ from ftim.build import (
 from ftim.completion.base import Completion
 from ftim.detector import FaceDetector, detect_face
 from ftim.device import choose_device
-from ftim.errors import FaceError, FtimError, PhotoError, SettingsError
-from ftim.face import CROP_SIZE, align, recut_in
+from ftim.errors import FtimError, SettingsError
+from ftim.face import CROP_SIZE, align
 from ftim.face_check import FaceCheck
 from ftim.finder import FaceFinder, FoundFace
 from ftim.identity import identity_distances
 from ftim.many import in_order
 from ftim.merge import merge_views
 from ftim.morphable import MorphableModel, load_open_head
-from ftim.morphable.model import OPENINGS, Region
 from ftim.morphable.template import load_template_albedo
 from ftim.overlay import Cover, draw_albedo, draw_overlay
 from ftim.photo import Photograph
-from ftim.photo_input import Photo, name_of, to_photograph
+from ftim.photo_input import Photo, photo_named, to_photograph
 from ftim.reconstruction import Reconstruction
 from ftim.regressors.landmarks import LandmarkRegressor
 from ftim.render.image import ImageRenderer
 from ftim.render.rasterizer import Rasterizer, default_rasterizer
 from ftim.render.surface import RasterizedHead, rasterize_head
+from ftim.sharp import sharpened
 from ftim.skin import SkinMask, skin_mask
 from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture, View
-from ftim.tone import part_mask, skin_tone, with_tone
+from ftim.tone import ToneMover
 from ftim.uv import UvRenderer
 
 TEXTURE_SIZE = 512
-LARGEST_CROP = 1280
-PIXELS_A_TEXEL = 1.25
-"""Crops of larger faces are reduced to so many pixels and, along a side, so many times the texture's: two pixels of the
-face fall on a texel then, and no map holds more."""
-TONE_STEP = 4
-"""One of so many texels of the seen skin tells its tone: tens of thousands are more than a mean needs."""
-STAGES: tuple[str, ...] = (
-    "finding the face", "fitting the head", "lifting the skin", "completing the texture",
-)  # fmt: skip
+STAGES = ("finding the face", "fitting the head", "lifting the skin", "completing the texture")
 """What ``Pipeline.reconstruct_together`` does, in order."""
 Tell = Callable[[str], None]
 """Is told each stage when it begins."""
@@ -105,7 +95,7 @@ class Pipeline:
         check = FaceCheck(self.image, template, self.detector.small_faces)
         self.finder = FaceFinder(self.detector, self.regressor, check, size, self.device)
         self._completions: dict[str, Completion] = {}
-        self._teeth, self._openings = (part_mask(model, self.uv.atlas, part) for part in ((Region.TEETH,), OPENINGS))
+        self._toned = ToneMover(self.uv)
 
     @classmethod
     def build(
@@ -179,17 +169,9 @@ class Pipeline:
         """As ``draw``, of the albedo under the fits' nine harmonics (``ftim.overlay.draw_albedo``)."""
         return draw_albedo(self.image, texture, view, cover)
 
-    @torch.no_grad()
     def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
         """The skin's tone in the albedo and no longer in the light, for files and other light (``ftim.tone``)."""
-        tone = torch.stack([self._tone(partial.confidence[i, 0], fit[i]) for i in range(len(fit))])
-        return with_tone(texture, fit, tone, self._teeth, self._openings)
-
-    def _tone(self, confidence: Tensor, fit: Fit) -> Tensor:
-        """(3,) of one fit and the confidence (T, T) of what was seen."""
-        weight = (confidence * (1 - self._openings[0, 0])).flatten()
-        seen = torch.nonzero(weight[self.uv.atlas.texel] > 0)[::TONE_STEP, 0]
-        return skin_tone(self.uv.shading_at(fit, seen), weight[self.uv.atlas.texel[seen]])
+        return self._toned(texture, partial, fit)
 
     def _lit(self, face: Face, fit: Fit, head: RasterizedHead | None) -> tuple[Fit, Tensor]:
         """The fit with its light measured on visible skin, and the skin (B, 1, S, S)."""
@@ -197,19 +179,13 @@ class Pipeline:
         return self.regressor.relight(face, fit, skin), skin
 
     def _sharp(self, photo: Photograph, face: Face, fit: Fit, skin: Tensor) -> View:
-        """A view of one face at the resolution of its photograph, as far as the texture can hold it, and
-        ``LARGEST_CROP``; never smaller than the crop was."""
-        side = round(float(face.crop_to_photo[0, 0]) * face.image.shape[-1] * photo.reduction)
-        side = max(min(side, LARGEST_CROP, round(PIXELS_A_TEXEL * self.uv.size)), face.image.shape[-1])
-        if side != face.image.shape[-1]:
-            skin = F.interpolate(skin, (side, side), mode="bilinear", align_corners=False)
-            face, fit = recut_in(photo, face, side), replace(fit, camera=fit.camera.resized(side, side))
+        """A view of one face at the resolution of its photograph, as far as the texture can hold it."""
+        face, fit, skin = sharpened(photo, face, fit, skin, self.uv.size)
         head = rasterize_head(self.model, self.rasterizer, fit)
         return View(face, fit, skin, self.uv(face.image, fit, skin, head), head)
 
     def completion(self, name: str) -> Completion:
-        """A completion by its name, one of ``ftim.build.COMPLETIONS``, loaded once. Raises ``SettingsError`` for
-        another."""
+        """A completion by its name, one of ``ftim.COMPLETIONS``, loaded once. Raises ``SettingsError`` for another."""
         if name not in self._completions:
             self._completions[name] = build_completion(name, self.uv, self.template)
         return self._completions[name]
@@ -233,8 +209,7 @@ class Pipeline:
         >>> sorted(result.parameters())[:3]
         ['camera', 'crop', 'expression']
         """
-        faces = None if found is None else [found]
-        return self.reconstruct_together([photo], completion, [index], cover=cover, found=faces)
+        return self.reconstruct_together([photo], completion, [index], cover=cover, found=found and [found])
 
     def reconstruct_many(
         self,
@@ -297,7 +272,7 @@ class Pipeline:
         tell(finding)
         faces = []
         for place, (photo, index) in enumerate(zip(photos, indices or [0] * len(photos), strict=True)):
-            with _photo_named(photo, place, len(photos)):
+            with photo_named(photo, place, len(photos)):
                 faces.append(found[place] if found else self.finder.one(to_photograph(photo), index))
         tell(fitting)
         together = Face.concatenate([item.face for item in faces])
@@ -318,32 +293,8 @@ class Pipeline:
         texture, own_fit = self.toned(texture, views[0].partial, view.fit)
         photo = faces[0].photo
         return Reconstruction(
-            fit=own_fit,
-            texture=texture,
-            renderer=self.image,
-            photo=photo.pixels,
-            face=view.face,
-            skin=view.skin,
-            partial=view.partial,
-            views=together,
-            cover=cover,
+            fit=own_fit, texture=texture, renderer=self.image, photo=photo.pixels, face=view.face, skin=view.skin,
+            partial=view.partial, views=together, cover=cover, confidence=min(item.confidence for item in faces),
             identity_distances=identity_distances(self.model, apart.identity) if several else (),
-            confidence=min(item.confidence for item in faces),
-            turn=photo.turn,
-            reduction=photo.reduction,
-            complete=photo.complete,
-            rasterized=view.head,
-        )
-
-
-@contextmanager
-def _photo_named(photo: Photo, place: int, count: int) -> Iterator[None]:
-    """Makes an error of one photograph of several say which it was."""
-    try:
-        yield
-    except (PhotoError, FaceError) as error:
-        if count == 1:
-            raise
-        name = name_of(photo)
-        which = f" ({name})" if name and name not in str(error) else ""
-        raise type(error)(f"photograph {place + 1} of {count}{which}: {error}") from error
+            turn=photo.turn, reduction=photo.reduction, complete=photo.complete, rasterized=view.head,
+        )  # fmt: skip

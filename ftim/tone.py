@@ -4,15 +4,43 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from ftim.morphable import MorphableModel, Region
+from ftim.morphable.model import OPENINGS
 from ftim.render.atlas import Atlas
 from ftim.render.shading import luminance
-from ftim.structures import Fit, Texture
+from ftim.structures import Fit, PartialTexture, Texture
+from ftim.uv import UvRenderer
 
 BRIGHTEST = 0.65
 """Mean of the sRGB channels of teeth in the shade of the lips."""
+
+
+TONE_STEP = 4
+"""One of so many texels of the seen skin tells its tone: tens of thousands are more than a mean needs."""
+
+
+class ToneMover:
+    """``with_tone`` of the tone that the seen skin of a partial texture has, on one map."""
+
+    def __init__(self, uv_renderer: UvRenderer) -> None:
+        self.uv = uv_renderer
+        model, atlas = uv_renderer.model, uv_renderer.atlas
+        self.teeth, self.openings = (part_mask(model, atlas, part) for part in ((Region.TEETH,), OPENINGS))
+
+    @torch.no_grad()
+    def __call__(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
+        """Texture and fit of a batch with the tone in the albedo and no longer in the light."""
+        tone = torch.stack([self._tone(partial.confidence[i, 0], fit[i]) for i in range(len(fit))])
+        return with_tone(texture, fit, tone, self.teeth, self.openings)
+
+    def _tone(self, confidence: Tensor, fit: Fit) -> Tensor:
+        """(3,) of one fit and the confidence (T, T) of what was seen."""
+        weight = (confidence * (1 - self.openings[0, 0])).flatten()
+        seen = torch.nonzero(weight[self.uv.atlas.texel] > 0)[::TONE_STEP, 0]
+        return skin_tone(self.uv.shading_at(fit, seen), weight[self.uv.atlas.texel[seen]])
 
 
 def skin_tone(shading: Tensor, weight: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ftim.morphable import EXPRESSIONS, MorphableModel, Region
 from ftim.morphable.expressions import EXPRESSION_MIRROR
-from ftim.regressors.rotation import axis_angle_to_matrix
 from ftim.render.rasterizer import Fragments, empty_fragments
+from ftim.rotation import axis_angle_to_matrix
 from ftim.structures import Camera, Face, Fit
 
 SIZE = 128

@@ -54,7 +54,7 @@ def test_importing_brings_nothing_along() -> None:
 def test_a_run_brings_no_package_of_the_extras_along() -> None:
     """Each takes a second or more, and may not be there."""
     code = (
-        "import sys, ftim.cli, ftim.reconstruct_files, ftim.metrics, ftim.training.run; "
+        "import sys, ftim.cli, ftim.cli.files, ftim.metrics, ftim.training.run; "
         "print(sorted({'torchvision', 'facenet_pytorch', 'piq', 'lpips', 'pandas', 'matplotlib', 'seaborn', 'gradio'}"
         " & set(sys.modules)))"
     )

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ftim import asset_table
-from ftim.archives import Progress, run_pip
-from ftim.asset_listing import list_assets
-from ftim.asset_table import ASSETS, Asset, PypiArchive
-from ftim.assets import AssetStore, asset_path, find_asset
-from ftim.downloads import SourceFailedError, download
+from ftim.assets import AssetStore, asset_path, find_asset, table
+from ftim.assets.archives import Progress, run_pip
+from ftim.assets.downloads import SourceFailedError, download
+from ftim.assets.listing import list_assets
+from ftim.assets.table import ASSETS, Asset, PypiArchive
 from ftim.errors import AssetError, AssetHashError, AssetStorageError, AssetUnavailableError
 from tests.local_site import Site, serve
 
@@ -356,8 +355,8 @@ def test_table_is_complete() -> None:
 
 
 def test_every_file_has_a_user_in_the_package() -> None:
-    package = Path(asset_table.__file__).parent
-    modules = [path for path in package.rglob("*.py") if path != Path(asset_table.__file__)]
+    package = Path(table.__file__).parents[1]
+    modules = [path for path in package.rglob("*.py") if path != Path(table.__file__)]
     code = "\n".join(path.read_text(encoding="utf-8") for path in modules)
     assert [name for name in ASSETS if f'"{name}"' not in code] == []
 

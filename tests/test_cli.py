@@ -96,7 +96,7 @@ print("not reached")
 @pytest.mark.parametrize("command", ["benchmark", "demo"])
 def test_the_command_line_passes_everything_on(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    monkeypatch.setattr("ftim.cli.run_program", lambda *call: calls.append(call))
+    monkeypatch.setattr("ftim.cli.commands.run_program", lambda *call: calls.append(call))
     assert main([command, "--help", "--port", "1"]) == 0
     assert calls == [(command, ["--help", "--port", "1"])]
 

@@ -111,7 +111,7 @@ def test_a_file_outside_is_noticed(tmp_path: Path) -> None:
 def test_the_guard_sees_files_outside_and_programs(tmp_path: Path) -> None:
     """In a process of its own: a hook of Python stays for good."""
     code = (
-        "import os, sys, shutil, pathlib; from scripts.measure.hostile import Guard\n"
+        "import os, sys, shutil, pathlib; from scripts.measure.guard import Guard\n"
         "guard, home = Guard(), pathlib.Path(sys.argv[1]); sys.addaudithook(guard); inside = home / 'case'\n"
         "def tried(act):\n    with guard.watching(inside): act()\n    print(len(guard.seen))\n"
         "(inside / 'a').mkdir(parents=True); (inside / 'a' / 'b').write_text('')\n"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ftim.morphable.expressions import EXPRESSION_MIRROR
 from ftim.regressors import GeometrySettings, LandmarkRegressor, RegressorSettings, landmark_error
-from ftim.regressors.rotation import axis_angle_to_matrix
+from ftim.rotation import axis_angle_to_matrix
 from tests.egg_head import FLIP, SIZE, egg_head, face_of, nothing_hides, random_fit
 
 

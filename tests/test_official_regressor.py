@@ -20,9 +20,9 @@ from ftim.official.mesh import skin_vertices
 from ftim.official.registration import closest_on_triangles, rigid, sphere_centre
 from ftim.pipeline import Pipeline
 from ftim.regressors.landmarks import LandmarkRegressor
-from ftim.regressors.rotation import axis_angle_to_matrix
 from ftim.render.pose import pose_head
 from ftim.render.rasterizer import default_rasterizer
+from ftim.rotation import axis_angle_to_matrix
 from ftim.structures import Face, Fit
 from tests.official_files import (
     JOINT_VERTICES,

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ftim.cli.folders import REPORT
+from ftim.cli.photo_search import Search, find_photos
 from ftim.errors import PhotoError, SettingsError
 from ftim.photo import read_photo, register_heif
-from ftim.photo_search import Search, find_photos
-from ftim.result_folders import REPORT
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from ftim.quality import (
     turn,
 )
 from ftim.reconstruction import Reconstruction
-from ftim.regressors.rotation import axis_angle_to_matrix
+from ftim.rotation import axis_angle_to_matrix
 from ftim.structures import PartialTexture
 
 GOOD = Quality(0.8, 0.007, None, 1.4, 3.0, 400.0, 0.9, 0.02, 0.0, 0.0, ())

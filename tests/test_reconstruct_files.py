@@ -18,18 +18,19 @@ import torch
 from PIL import Image
 
 import ftim
-from ftim import reconstruct_files
 from ftim.assets import asset_path, sha256_of
 from ftim.cli import main
+from ftim.cli import settings as result_settings
+from ftim.cli.files import Batch
+from ftim.cli.folders import FAILURES
+from ftim.cli.photo_search import Search, find_photos
+from ftim.cli.report import Reporter
+from ftim.cli.settings import Settings, made_with
 from ftim.data import load_portraits
 from ftim.errors import OutputError, SettingsError
 from ftim.photo import read_photo
-from ftim.photo_search import Search, find_photos
 from ftim.pipeline import Pipeline
 from ftim.quality import assess
-from ftim.reconstruct_files import Batch, Settings, made_with
-from ftim.report import Reporter
-from ftim.result_folders import FAILURES
 
 FILES = [
     "albedo.png", "head.glb", "head.mtl", "head.obj", "overlay.png", "params.json", "partial.png", "report.json",
@@ -104,7 +105,7 @@ def test_a_result_of_other_weights_head_template_or_code_is_made_again(
     other = tmp_path / "other"
     other.write_bytes(b"other")
     replacement = {"weights_path": lambda name: other, "code_sha256": lambda: "other"}.get(changed, other)
-    monkeypatch.setattr(reconstruct_files, changed, replacement)
+    monkeypatch.setattr(result_settings, changed, replacement)
     assert settings.key(photo, made_with("ftim")) != before
 
 

@@ -13,8 +13,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from ftim.assets import sha256_of
-from ftim.errors import OutputError, ResultFolderError
-from ftim.result_folders import (
+from ftim.cli.folders import (
     JOURNAL,
     MARKER,
     REPORT,
@@ -25,6 +24,7 @@ from ftim.result_folders import (
     result_folder,
     shown,
 )
+from ftim.errors import OutputError, ResultFolderError
 
 
 def names(*places: str) -> list[str]:

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from ftim.morphable import Region
 from ftim.morphable.model import OPENINGS
-from ftim.pipeline import TONE_STEP, Pipeline
+from ftim.pipeline import Pipeline
 from ftim.render.shading import luminance
 from ftim.structures import Fit, PartialTexture, Texture
-from ftim.tone import BRIGHTEST, part_mask, skin_tone, with_tone
+from ftim.tone import BRIGHTEST, TONE_STEP, part_mask, skin_tone, with_tone
 from tests.small_school import fit_of
 from tests.small_school import pipeline as small_pipeline
 

@@ -9,9 +9,9 @@ from ftim.completion.bands import shrink_seen
 from ftim.completion.fill import feather, region_atlas, region_groups, smooth_ratio, smoothstep
 from ftim.filters import box_blur, enlarge
 from ftim.morphable.model import MorphableModel, Region
-from ftim.regressors.rotation import axis_angle_to_matrix
 from ftim.render.rasterizer import Rasterizer
 from ftim.render.shading import SHADING_FLOOR
+from ftim.rotation import axis_angle_to_matrix
 from ftim.structures import Camera, PartialTexture, Texture
 from ftim.uv import UvRenderer
 

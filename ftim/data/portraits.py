@@ -1,6 +1,6 @@
 """609 official portraits of members of the Brazilian Congress, one person each: test photographs, all of them.
 
-They come as an archive (see ``ftim.asset_table``), are unpacked once into the cache, and are checked one by one.
+They come as an archive (see ``ftim.assets.table``), are unpacked once into the cache, and are checked one by one.
 The archive names its files after the people; here each is named after its content.
 """
 

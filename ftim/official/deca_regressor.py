@@ -25,8 +25,8 @@ from ftim.official.registration import rigid
 from ftim.regressors.face_points import FacePoints
 from ftim.regressors.gauss_newton import solve_bounded
 from ftim.regressors.light import LightSettings, fit_light
-from ftim.regressors.rotation import axis_angle_to_matrix, orthonormal
 from ftim.render.rasterizer import Rasterizer
+from ftim.rotation import axis_angle_to_matrix, orthonormal
 from ftim.structures import Camera, Face, Fit
 
 

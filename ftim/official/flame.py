@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ftim.official.flame_pickle import read_flame_pickle
 from ftim.official.layout import check_array, check_indices, check_keys, to_tensor, wrong
-from ftim.regressors.rotation import axis_angle_to_matrix
+from ftim.rotation import axis_angle_to_matrix
 from ftim.structures import Batched
 
 VERTICES = 5023

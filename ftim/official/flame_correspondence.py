@@ -17,7 +17,7 @@ from ftim.errors import ModelFileError
 from ftim.morphable import MorphableModel, Region
 from ftim.official.mesh import connected_parts, skin_vertices, vertex_normals
 from ftim.official.registration import closest_on_surface, rigid, sphere_centre
-from ftim.regressors.rotation import axis_angle_to_matrix, orthonormal
+from ftim.rotation import axis_angle_to_matrix, orthonormal
 from ftim.structures import Batched
 
 

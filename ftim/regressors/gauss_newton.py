@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ftim.regressors.rotation import axis_angle_to_matrix, orthonormal
+from ftim.rotation import axis_angle_to_matrix, orthonormal
 from ftim.structures import Camera
 
 POSE = 6

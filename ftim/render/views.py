@@ -10,8 +10,8 @@ import torch
 
 from ftim.errors import SettingsError
 from ftim.morphable.expressions import EXPRESSIONS
-from ftim.regressors.rotation import axis_angle_to_matrix
 from ftim.render.shading import sh_basis
+from ftim.rotation import axis_angle_to_matrix
 from ftim.structures import Fit
 
 SKULL_MIDDLE = (0.0, -0.01, -0.07)

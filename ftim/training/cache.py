@@ -30,7 +30,7 @@ from ftim.training.cases import TrainingCase
 
 EXAMPLE_CODE: tuple[str, ...] = (
     "decoding.py", "detector.py", "face.py", "filters.py", "landmarks.py", "morphable", "official", "photo.py",
-    "regressors", "render", "skin", "small_faces.py", "unwrap.py", "uv.py", "uv_settings.py",
+    "regressors", "render", "rotation.py", "skin", "small_faces.py", "unwrap.py", "uv.py", "uv_settings.py",
 )  # fmt: skip
 """The modules that turn photographs into fits and partial textures."""
 

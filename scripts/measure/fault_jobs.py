@@ -16,12 +16,12 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 
 from ftim.assets import sha256_of
+from ftim.cli.folders import FAILURES, MARKER, REPORT, read_report
 from ftim.data import load_portraits
 from ftim.pipeline import Pipeline
 from ftim.reconstruction import to_uint8
 from ftim.render.image import ImageRenderer
 from ftim.render.views import turned
-from ftim.result_folders import FAILURES, MARKER, REPORT, read_report
 
 PHOTOS = 4
 SIDE = 320

@@ -24,9 +24,11 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from ftim.archives import extract_member
+from ftim.assets.archives import extract_member
+from ftim.assets.downloads import SourceFailedError
+from ftim.cli.folders import FAILURES, JOURNAL, MARKER, REPORT, folder_names, result_folder
+from ftim.cli.photo_search import find_photos
 from ftim.completion.weights import load_weights, weights_path
-from ftim.downloads import SourceFailedError
 from ftim.errors import FtimError
 from ftim.identity import METRIC_PATH, identity_metric
 from ftim.metrics.numpy_pickle import read_numpy_pickle
@@ -36,12 +38,9 @@ from ftim.official.flame_pickle import read_flame_pickle
 from ftim.official.flame_texture import load_flame_uv
 from ftim.official.layout import read_checkpoint
 from ftim.photo import open_photo
-from ftim.photo_search import find_photos
-from ftim.reconstruct_files import Batch, Settings
-from ftim.result_folders import FAILURES, JOURNAL, MARKER, REPORT, folder_names, result_folder
 from ftim.skin.bisenet import load_bisenet
 from ftim.training.initial import read_initial
-from scripts.measure.hostile_files import VALUES
+from scripts.measure.hostile_files import VALUES, idle_batch
 
 DEEP = 100_000
 MEMBER, SIZE = "thing/weights.bin", 1000
@@ -134,10 +133,7 @@ def strange_reports(rng: random.Random, folder: Path) -> None:
     places = (there / REPORT, there / JOURNAL, output / FAILURES, left / MARKER)
     for place in rng.sample(places, rng.randrange(1, 3)):
         _strange_file(rng, place)
-    batch = Batch.__new__(Batch)
-    batch.output, batch.settings, batch.resume, batch.overwrite = output, Settings(formats=("json",)), True, False
-    batch.made_with, batch.pipeline, batch.reporter = {}, None, None  # type: ignore[assignment]
-    batch.run(find_photos((str(folder),)), quiet=True)
+    idle_batch(output).run(find_photos((str(folder),)), quiet=True)
     with result_folder(there) as made:
         (made / REPORT).write_text("{}")
 

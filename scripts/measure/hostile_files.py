@@ -17,15 +17,17 @@ import torch
 from safetensors.torch import save
 
 from ftim import errors
-from ftim.archives import extract_member
+from ftim.assets.archives import extract_member
+from ftim.assets.downloads import SourceFailedError
+from ftim.cli.files import Batch
+from ftim.cli.folders import FAILURES, JOURNAL, MARKER, REPORT, result_folder
+from ftim.cli.naming import FolderNames
+from ftim.cli.photo_search import find_photos
+from ftim.cli.settings import Settings
 from ftim.completion.weights import load_weights, weights_path
-from ftim.downloads import SourceFailedError
 from ftim.errors import FtimError
 from ftim.metrics.numpy_pickle import read_numpy_pickle
 from ftim.morphable.open_head import load_open_head
-from ftim.photo_search import find_photos
-from ftim.reconstruct_files import Batch, Settings
-from ftim.result_folders import FAILURES, JOURNAL, MARKER, REPORT, result_folder
 from ftim.training.checkpoint import Checkpoint
 
 VALUES: tuple[Any, ...] = (
@@ -41,6 +43,15 @@ class Attack:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.system, ("touch pickle-was-run",)
+
+
+def idle_batch(output: Path) -> Batch:
+    """A run without models, for photographs that are none."""
+    batch = Batch.__new__(Batch)
+    batch.output, batch.settings, batch.resume, batch.overwrite = output, Settings(formats=("json",)), True, False
+    batch.names = FolderNames(output)
+    batch.made_with, batch.pipeline, batch.reporter = {}, None, None  # type: ignore[assignment]
+    return batch
 
 
 def results(rng: random.Random, folder: Path) -> bool:
@@ -65,9 +76,7 @@ def results(rng: random.Random, folder: Path) -> bool:
             (place / name).write_text(text if rng.random() < 0.8 else text[: rng.randrange(len(text) + 1)])
     if rng.random() < 0.2:
         (there / "params.json").symlink_to(secret)
-    batch = Batch.__new__(Batch)
-    batch.output, batch.settings, batch.resume, batch.overwrite = output, Settings(formats=("json",)), True, False
-    batch.made_with, batch.pipeline, batch.reporter = {}, None, None  # type: ignore[assignment]
+    batch = idle_batch(output)
     try:
         outcome = batch.run(find_photos((str(photo),)), quiet=True)
         if strange := [reason for reason in outcome.failures.values() if not hasattr(errors, reason.split(":")[0])]:

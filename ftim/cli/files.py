@@ -3,85 +3,47 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tqdm import tqdm
 
 from ftim import __version__
 from ftim.assets import sha256_of
-from ftim.completion.weights import SHIPPED, weights_path
-from ftim.errors import OutputError, SettingsError
-from ftim.finder import FoundFace
-from ftim.morphable.open_head import OPEN_HEAD_PATH
-from ftim.morphable.template import TEMPLATE_PATH
-from ftim.outputs import whole_file
-from ftim.overlay import Cover
-from ftim.photo import Photograph, open_photo
-from ftim.photo_search import Search
-from ftim.pipeline import Pipeline
-from ftim.provenance import code_sha256
-from ftim.quality import Quality, assess
-from ftim.reconstruction import FORMATS, Format, Reconstruction
-from ftim.report import Reporter
-from ftim.result_folders import (
+from ftim.cli.folders import (
     FAILURES,
     REPORT,
     check_replaceable,
     clear_leftovers,
     face_folder,
-    folder_names,
     read_report,
     result_folder,
     shown,
     written_files,
 )
+from ftim.cli.naming import FolderNames
+from ftim.cli.photo_search import Search
+from ftim.cli.report import Reporter
+from ftim.cli.settings import Settings, made_with
+from ftim.errors import OutputError
+from ftim.finder import FoundFace
+from ftim.outputs import whole_file
+from ftim.photo import Photograph, open_photo
+from ftim.pipeline import Pipeline
+from ftim.quality import Quality, assess
+from ftim.reconstruction import Reconstruction
 
 MOST_FACES = 10_000
 """That a report may speak of."""
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """After which no further photograph can be written either."""
 _REASON = re.compile(r"\w+: ")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides a result, besides the photograph."""
-
-    texture_size: Literal[256, 512, 1024] = 512
-    face: str = "largest"
-    formats: tuple[Format, ...] = FORMATS
-    completion: str = "ftim"
-    cover: Cover = "skin"
-    scores: bool = False
-
-    def __post_init__(self) -> None:
-        if self.face not in ("largest", "all") and not self.face.isdecimal():
-            raise SettingsError(f"face must be largest, all, or a number from 0, got {self.face!r}")
-        if unknown := [name for name in self.formats if name not in FORMATS]:
-            raise SettingsError(f"there is no format {', '.join(unknown)}; there are {', '.join(FORMATS)}")
-
-    def key(self, photo: Path, made_with: Mapping[str, str]) -> str:
-        """sha256 of settings, photograph and ``made_with``: a finished folder belongs to one."""
-        text = json.dumps([asdict(self), dict(made_with), sha256_of(photo)], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-def made_with(completion: str) -> dict[str, str]:
-    """sha256 of all that makes a result, besides photograph and settings: code, head, template, and the weights of a
-    completion that has such."""
-    files = {"head": OPEN_HEAD_PATH, "template": TEMPLATE_PATH}
-    if completion in SHIPPED:
-        files["weights"] = weights_path(completion)
-    return {"code": code_sha256()} | {name: sha256_of(path) for name, path in files.items()}
 
 
 @dataclass(frozen=True)
@@ -119,6 +81,7 @@ class Batch:
         self.resume = resume
         self.overwrite = overwrite
         self.made_with = made_with(settings.completion)
+        self.names = FolderNames(output)
 
     @classmethod
     def build(
@@ -137,7 +100,7 @@ class Batch:
         warned: dict[str, list[str]] = {}
         self._make_output()
         self._check_list()
-        names = self._names(search)
+        names = self.names(search)
         clear_leftovers((self.output / name).parent for name in names.values())
         for photo, name in tqdm(names.items(), unit="photo", disable=quiet):
             try:
@@ -174,63 +137,13 @@ class Batch:
                 f"{shown(self.output)} cannot be written: {error.strerror or error}. Choose another folder"
             ) from error
 
-    def _names(self, search: Search) -> dict[Path, str]:
-        """A folder for each photograph: its own from before where there is one. A folder with another photograph's
-        result stays that photograph's: a number is added to the name until one is free."""
-        wanted = dict(zip(search.photos, folder_names(search.photos.values()), strict=True))
-        own = {
-            photo: self._own(folder_names([place])[0], photo) or self._own(wanted[photo], photo)
-            for photo, place in search.photos.items()
-        }
-        names: dict[Path, str] = {}
-        for photo in sorted(wanted, key=lambda photo: own[photo] is None):
-            name = own[photo]
-            if name is None or name in names.values():
-                name = self._free(wanted[photo], {*names.values(), *(set(wanted.values()) - {wanted[photo]})})
-            names[photo] = name
-        return {photo: names[photo] for photo in search.photos}
-
-    def _own(self, name: str, photo: Path) -> str | None:
-        """The folder, of those named like the photograph, that holds its result from before."""
-        number, candidate = 1, name
-        while reports := self._reports(candidate):
-            if all(self._belongs(report.get("photo"), photo) for report in reports):
-                return candidate
-            number += 1
-            candidate = f"{name}-{number}"
-        return None
-
-    def _free(self, name: str, used: set[str]) -> str:
-        number, candidate = 1, name
-        while candidate in used or self._reports(candidate):
-            number += 1
-            candidate = f"{name}-{number}"
-        return candidate
-
-    def _reports(self, name: str) -> list[dict[str, Any]]:
-        """Of the results that a photograph with this folder has, one of all its faces or one of its first."""
-        reports = (read_report(self.output / folder) for folder in (name, face_folder(name, 0)))
-        return [report for report in reports if report is not None]
-
-    def _belongs(self, recorded: object, photo: Path) -> bool:
-        """A result belongs to its photograph's place, seen from the output folder, and to its content."""
-        if not isinstance(recorded, dict):
-            return recorded == photo.name  # of an earlier version, which knew no more
-        return recorded.get("path") == self._place(photo) and recorded.get("sha256") == _content(photo)
-
-    def _place(self, photo: Path) -> str:
-        try:
-            return shown(Path(os.path.relpath(photo.resolve(), self.output.resolve())).as_posix())
-        except ValueError:  # another drive
-            return shown(photo.resolve().as_posix())
-
     def _one(self, photo: Path, name: str, key: str) -> list[Quality]:
         faces = self._faces(open_photo(photo))
         several = self.settings.face == "all"
         folders = [self.output / (face_folder(name, index) if several else name) for index in faces]
         for path in folders:
             check_replaceable(path)
-        origin = {"path": self._place(photo), "sha256": sha256_of(photo)}
+        origin = {"path": self.names.place(photo), "sha256": sha256_of(photo)}
         qualities = []
         for (index, face), path in zip(faces.items(), folders, strict=True):
             started = time.perf_counter()
@@ -317,14 +230,6 @@ def _is_whole(folder: Path, key: str) -> bool:
     return (
         report is not None and report.get("key") == key and all((folder / name).is_file() for name in report["files"])
     )
-
-
-def _content(photo: Path) -> str | None:
-    """sha256, or None for a file that cannot be read."""
-    try:
-        return sha256_of(photo)
-    except OSError:
-        return None
 
 
 def _files(folder: Path, path: Path) -> dict[str, str]:

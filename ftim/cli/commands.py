@@ -12,9 +12,9 @@ from tyro.conf import Positional, arg
 from tyro.extras import SubcommandApp
 
 from ftim import __version__
+from ftim.cli.shell_completion import Shell, completion_script
 from ftim.errors import FtimError, PhotosFailedError, SettingsError, TrainingStopped
 from ftim.repository import PROGRAMS, run_program
-from ftim.shell_completion import Shell, completion_script
 
 DESCRIPTION = "A complete facial texture and a textured 3D head from one photograph."
 
@@ -38,8 +38,8 @@ def assets(
         folder: A folder of your own that is looked into before the cache (default: the variable FTIM_ASSETS).
         offline: Do not use the network (default: the variable FTIM_OFFLINE).
     """
-    from ftim.asset_listing import list_assets
     from ftim.assets import ASSETS, AssetStore, find_asset
+    from ftim.assets.listing import list_assets
 
     store = AssetStore.from_environment(folder, offline or None)
     names = [name for name, asset in ASSETS.items() if not asset.optional] if fetch == ("all",) else list(fetch)
@@ -82,10 +82,11 @@ def reconstruct(
         threads: Of the processor; 0 takes one for each core.
     """
     from ftim.build import COMPLETIONS
+    from ftim.cli.files import Batch
+    from ftim.cli.folders import shown
+    from ftim.cli.photo_search import find_photos
+    from ftim.cli.settings import Settings
     from ftim.device import use_threads
-    from ftim.photo_search import find_photos
-    from ftim.reconstruct_files import Batch, Settings
-    from ftim.result_folders import shown
 
     if completion not in COMPLETIONS:
         raise SettingsError(f"there is no completion {completion!r}; there are {', '.join(COMPLETIONS)}")
@@ -172,7 +173,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ftim: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

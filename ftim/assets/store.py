@@ -14,6 +14,7 @@ import logging
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,7 +215,7 @@ class AssetStore:
     def _remember(self, path: Path, sha256: str) -> None:
         record = self._record(path)
         record.parent.mkdir(parents=True, exist_ok=True)
-        temporary = record.with_name(f"{record.name}.{os.getpid()}")
+        temporary = record.with_name(f"{record.name}.{os.getpid()}.{threading.get_ident()}")
         temporary.write_text(_fingerprint(path, sha256), encoding="utf-8")
         os.replace(temporary, record)
 

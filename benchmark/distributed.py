@@ -151,6 +151,7 @@ def joined() -> Iterator[Processes]:
     dist.init_process_group("gloo", store=store, rank=rank, world_size=count, timeout=PATIENCE)
     try:
         yield Processes.current()
+        Processes.current().wait()  # none leaves while another works: when one fails at its end, torchrun ends the rest
     except BaseException as error:
         told = False
         with suppress(RuntimeError):  # the store may have gone with its process

@@ -3,7 +3,7 @@
     ftim train --preset ftim_paper --steps 400 --output runs/forms      # and ftim_divide, ftim_keep_seen, ftim ...
     python benchmark/forms.py runs/forms/* --data ../data               # writes results/forms
 
-What each form is: ftim/completion/settings.py; what they show: docs/paper.md, S25.
+What each form is: ftim/completion/settings.py; what they show: docs/decisions.md, S25.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python benchmark/tables.py
 
 The paper's two tables have pages of their own, results/table1.md and results/table2.md (``PAPER_TABLES``).
-A block of a page (the README, docs/paper.md) lies between ``<!-- results:<table> -->`` and ``<!-- /results -->``.
+A block of a page (the README, docs/decisions.md) lies between ``<!-- results:<table> -->`` and ``<!-- /results -->``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RESULTS = ROOT / "results"
 LOCAL = RESULTS / "local"
 """Of runs that are not published; git ignores it."""
 README = ROOT / "README.md"
-DOCUMENTS = (README, ROOT / "docs" / "paper.md")
+DOCUMENTS = (README, ROOT / "docs" / "decisions.md")
 """Pages with blocks of results."""
 DISTRIBUTIONS = "distributions.png"
 OVERLAYS = "overlays.png"

@@ -132,6 +132,7 @@ class Desk:
         except FtimError as error:
             yield empty(sentence(error), alert=True)
             return
+        tell(STEPS[-2])
         folder = session.fresh_folder()
         session.result = result
         gallery = KEEP

@@ -64,7 +64,7 @@ def with_tone(texture: Texture, fit: Fit, tone: Tensor, teeth: Tensor, openings:
     The fit explains a photograph by the template's albedo under some light, so that a dark face would be a pale one in
     little light, and pale in any other light and program. Only the product is known. Here the light is taken to have a
     mean of one on the skin that was seen: the albedo then has the photograph's colours, with the exposure and white
-    balance of its camera (docs/paper.md, S32).
+    balance of its camera (docs/decisions.md, S32).
 
     Where shading is grey, so is the factor. Teeth are no darker for darker skin: they become darker only as far as they
     would be brighter than ``BRIGHTEST``.

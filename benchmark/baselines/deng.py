@@ -4,7 +4,7 @@ Linear albedo of 80 coefficients; skin-attention photometric loss, perceptual id
 regularisation, flattening of the albedo, light of 27 numbers that is drawn towards one colour. Weights of terms are
 those of the published code (w_color 1.92, w_feat 0.2, w_reg 3e-4 with w_tex 1.7e-2 a squared coefficient, w_reflc 5),
 but for the light: w_gamma is 1 instead of 10, since a person's skin tone lies in the fitted light here and not in the
-albedo (docs/paper.md, S6). Shape, pose and landmarks are not learnt: the fit is given.
+albedo (docs/decisions.md, S6). Shape, pose and landmarks are not learnt: the fit is given.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     photograph = albedo x shading x residual
 
 Shading is that of the fit's nine harmonics. The residual, a smooth field, is the network's only word on skin that was
-seen well: such skin keeps all its detail. docs/paper.md, S24 to S30, says why.
+seen well: such skin keeps all its detail. docs/decisions.md, S24 to S30, says why.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DARKEST = 0.02
 """Albedo: nothing that is made up is blacker."""
 GAIN_OFFSETS = (1.0, 2.0)
 """Before the sigmoid: the share of the prior's detail, finer band first, that an untrained network keeps. The finest
-band has no gain: a network that may choose softens it, which pleases squared errors alone (docs/paper.md, S30)."""
+band has no gain: a network that may choose softens it, which pleases squared errors alone (docs/decisions.md, S30)."""
 TRUST_OFFSET = -2.0
 """The same for the share by which uncertain seen skin is given up."""
 CORRECTION_RANGE = 0.5
@@ -180,5 +180,5 @@ def smooth_factor(field: Tensor) -> Tensor:
 
 
 def fit_parameters(fit: Fit) -> Tensor:
-    """(B, 58): expression weights, and the first two columns of the head's rotation (docs/paper.md, S5)."""
+    """(B, 58): expression weights, and the first two columns of the head's rotation (docs/decisions.md, S5)."""
     return torch.cat([fit.expression, fit.rotation[:, :, :2].flatten(1)], dim=1)

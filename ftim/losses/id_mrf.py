@@ -1,4 +1,4 @@
-"""L_mrf: implicit diversified Markov random fields (Wang et al. 2018, 3.2; paper, eq. 2; docs/paper.md, S9).
+"""L_mrf: implicit diversified Markov random fields (Wang et al. 2018, 3.2; paper, eq. 2; docs/decisions.md, S9).
 
 With v the features of the rendering and s those of the photograph, one each place of a layer ("patches" of 1 x 1,
 as in the code that Wang et al. published), both minus the mean of s and of unit length:

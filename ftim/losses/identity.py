@@ -1,4 +1,4 @@
-"""L_id: FaceNet takes rendering and photograph for one person (paper, 2.3; no formula there: docs/paper.md, S8)."""
+"""L_id: FaceNet takes rendering and photograph for one person (paper, 2.3; no formula there: docs/decisions.md, S8)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def identity_loss(network: InceptionResnetV1, rendered: Tensor, photo: Tensor, m
     """1 - cosine of the FaceNet embeddings of rendering and photograph.
 
     Args:
-        network: of ``ftim.metrics.load_facenet``; the metric uses the same, which flatters (docs/paper.md, S19).
+        network: of ``ftim.metrics.load_facenet``; the metric uses the same, which flatters (docs/decisions.md, S19).
         rendered: (B, 3, H, W) in [0, 1].
         photo: (B, 3, H, W) in [0, 1]; a constant, no gradient reaches it.
         mask: (B, 1, H, W) in [0, 1]; both images are put on mid grey where it is not above one half, as in the

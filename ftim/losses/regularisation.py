@@ -1,4 +1,4 @@
-"""L_reg: the albedo stays plausible where nothing was seen (paper, 2.3; no formula there: docs/paper.md, S8)."""
+"""L_reg: the albedo stays plausible where nothing was seen (paper, 2.3; no formula there: docs/decisions.md, S8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""L_sym: the two halves of an albedo are alike (paper, eq. 3; its contradictions: docs/paper.md, S10)."""
+"""L_sym: the two halves of an albedo are alike (paper, eq. 3; its contradictions: docs/decisions.md, S10)."""
 
 from __future__ import annotations
 

@@ -86,8 +86,8 @@ def total_loss(
         networks: of ``load_loss_networks``.
         perceptual: (P,) int64, the pictures that the identity and ID-MRF losses look at; all by default. Pictures
             drawn at random give the same expected value in less time.
-        structure: the share of structural dissimilarity in the photometric loss (docs/paper.md, S8).
-        one_sided_symmetry: eq. 3 only over texels whose mirror image was not seen (docs/paper.md, S10).
+        structure: the share of structural dissimilarity in the photometric loss (docs/decisions.md, S8).
+        one_sided_symmetry: eq. 3 only over texels whose mirror image was not seen (docs/decisions.md, S10).
 
     Raises:
         ValueError: shapes that do not belong together, no picture, or a network missing.

@@ -1,4 +1,4 @@
-"""L_UV: the completion keeps what the camera saw, texel by texel (paper, 2.3; no formula there: docs/paper.md, S8)."""
+"""L_UV: the completion keeps what the camera saw, texel by texel (paper, 2.3; no formula: docs/decisions.md, S8)."""
 
 from __future__ import annotations
 

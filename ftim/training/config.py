@@ -32,7 +32,7 @@ class TrainingConfig:
     seed: int = 0
     """Of initial weights, order and augmentation."""
     learning_rate: float = 5e-4
-    """Adam's, at its highest; the paper's 1e-5 learns nothing visible in so few steps (docs/paper.md, S15)."""
+    """Adam's, at its highest; the paper's 1e-5 learns nothing visible in so few steps (docs/decisions.md, S15)."""
     warmup: int = 50
     """Steps over which the rate grows from 0; after that it falls as a cosine to a twentieth."""
     ema: float = 0.995
@@ -49,11 +49,11 @@ class TrainingConfig:
     """Of each step's three pictures, drawn at random, that the identity and ID-MRF losses look at; their expected value
     is that of all three (eq. 2), at a third of the time."""
     one_sided_symmetry: bool = True
-    """Eq. 3 only where the mirror image was not seen (docs/paper.md, S10)."""
+    """Eq. 3 only where the mirror image was not seen (docs/decisions.md, S10)."""
     structure: float = 0.8
     """Share of structural dissimilarity in the photometric loss; 0 leaves the mean absolute difference alone (S8)."""
     without_hair: bool = True
-    """What looks like hair around the face counts in no loss, or dark hairlines are learnt (docs/paper.md, S28)."""
+    """What looks like hair around the face counts in no loss, or dark hairlines are learnt (docs/decisions.md, S28)."""
     sources: tuple[Source, ...] = ("frll", "webmorph", "official")
     """Photographs; frll has triplets, folder has those of --triplets; official are portraits of the US Congress."""
     regressor: RegressorName = "landmarks"

@@ -116,15 +116,8 @@ class Pipeline:
         device = choose_device(device)
         model, template = load_open_head().to(device), load_template_albedo(texture_size).to(device)
         rasterizer = default_rasterizer()
-        return cls(
-            model,
-            template,
-            rasterizer,
-            size,
-            texture_size,
-            build_skin_mask(skin, device),
-            build_regressor(regressor, model, rasterizer, template),
-        )
+        mask, fitter = build_skin_mask(skin, device), build_regressor(regressor, model, rasterizer, template)
+        return cls(model, template, rasterizer, size, texture_size, mask, fitter)
 
     @property
     def device(self) -> torch.device:

@@ -17,7 +17,7 @@ FOLDER = ROOT / "notebooks"
 NAMES = ("01_one_photo", "02_compare_methods", "03_ablation", "04_train_your_own")
 SMALL: dict[str, dict[str, Any]] = {
     "01_one_photo": {"TEXTURE_SIZE": 256, "YAWS": (-40, 40)},
-    "02_compare_methods": {"COUNT": 1},
+    "02_compare_methods": {"COUNT": 1, "METHODS": "chen,mirror,ftim"},
     "03_ablation": {"PORTRAITS": (30,)},
     "04_train_your_own": {"PEOPLE": 1, "HELD_OUT": 1, "STEPS": 2, "PRESET": "ftim_no_sym_mrf"},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +28,6 @@ SHOWN_SIDE = 1600
 """Pixels: the longer side of what the page shows; the files have all of them."""
 VIEW_SIDE = 640
 """Pixels: side of the turned head."""
-FARTHER = 1.25
-"""Than in the photograph: crown and neck are in the picture too."""
 THUMBNAIL = 144
 ZIP = "ftim-head.zip"
 FILES = (
@@ -101,11 +99,6 @@ def expressive(result: Reconstruction, preset: str) -> Fit:
     """The fit with a preset's expression."""
     weights = PRESETS[preset]
     return result.fit if weights is None else with_expression(result.fit, weights)
-
-
-def fit_to(fit: Fit, side: int) -> Fit:
-    """The fit for a picture of ``side`` pixels."""
-    return replace(fit, camera=fit.camera.resized(side, side))
 
 
 def save_head(result: Reconstruction, preset: str, path: Path) -> Path:

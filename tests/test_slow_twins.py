@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,20 @@ def test_a_batch_is_its_pictures_and_a_head_may_be_given(pipeline: Pipeline, vie
         head = rasterize_head(pipeline.model, pipeline.rasterizer, both.fit[number])
         alone = pipeline.uv(both.photo[number : number + 1], both.fit[number], both.skin[number : number + 1], head)
         assert isinstance(alone, PartialTexture) and torch.equal(alone.color[0], both.partial.color[number])
+
+
+def test_nothing_to_see(pipeline: Pipeline, views: list[View]) -> None:
+    """Lists without an entry: no skin, and a head beside the picture."""
+    view = views[0]
+    covered, texture = torch.zeros_like(view.skin), torch.full((1, 3, 64, 64), 0.5)
+    away = replace(view.fit, translation=view.fit.translation + torch.tensor([9.0, 0, 0]))
+    for unseen in (pipeline.uv(view.photo, view.fit, covered), pipeline.uv(view.photo, away, view.skin)):
+        assert float(unseen.visibility.max()) == float(unseen.color.max()) == 0
+    for drawn in (
+        pipeline.image(texture, view.fit, view.photo, covered),
+        pipeline.image.draw_lit(texture, away, view.photo),
+    ):
+        assert torch.equal(drawn.overlay, view.photo) and float(drawn.mask.max()) == 0
 
 
 @pytest.mark.parametrize("lit", [True, False])

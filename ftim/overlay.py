@@ -16,6 +16,8 @@ from ftim.structures import Rendering, Texture, View
 
 MOUTH_RIM = 1.5
 """Pixels of a crop of ``CROP_SIZE`` around teeth and tongue that are the photograph's too: no fit of lips is exact."""
+SKIN = 0.5
+"""What the completion takes for skin with less than this is not covered."""
 Cover = Literal["skin", "full"]
 """What an overlay draws over: the skin that the photograph shows, or all of the face with the hair, glasses and hands
 before it."""
@@ -27,19 +29,34 @@ def draw_overlay(renderer: ImageRenderer, texture: Texture, view: View, cover: C
 
     ``cover`` says what may be covered; a tensor (B, 1, S, S) in [0, 1] says so pixel by pixel.
     """
-    return renderer.draw_lit(texture.texture, view.fit, view.photo, _inside(renderer, view, cover), head=view.head)
+    inside = _inside(renderer, texture, view, cover)
+    return renderer.draw_lit(texture.texture, view.fit, view.photo, inside, head=view.head)
 
 
 @torch.no_grad()
 def draw_albedo(renderer: ImageRenderer, texture: Texture, view: View, cover: Cover | Tensor = "full") -> Rendering:
     """As ``draw_overlay``, of the albedo under the fits' nine harmonics: any view, any light, any fit."""
-    return renderer(texture.albedo, view.fit, view.photo, _inside(renderer, view, cover), head=view.head)
+    inside = _inside(renderer, texture, view, cover)
+    return renderer(texture.albedo, view.fit, view.photo, inside, head=view.head)
 
 
-def _inside(renderer: ImageRenderer, view: View, cover: Cover | Tensor) -> Tensor:
+def _inside(renderer: ImageRenderer, texture: Texture, view: View, cover: Cover | Tensor) -> Tensor:
     if isinstance(cover, Tensor):
         return view.face.valid * cover
-    return view.face.valid * skin_cover(renderer, view) if cover == "skin" else view.face.valid
+    if cover == "full":
+        return view.face.valid
+    return view.face.valid * skin_cover(renderer, view) * told_skin(renderer, texture, view)
+
+
+@torch.no_grad()
+def told_skin(renderer: ImageRenderer, texture: Texture, view: View) -> Tensor:
+    """(B, 1, S, S) in [0, 1]: where the completion takes what the crop shows for skin, a pixel away from the rest."""
+    if texture.skin is None or bool((texture.skin > SKIN).all()):
+        return torch.ones_like(view.skin)
+    drawn = renderer.draw_lit(texture.skin.expand(-1, 3, -1, -1), view.fit, view.photo, None, head=view.head)
+    other = ((drawn.image[:, :1] < SKIN) & (drawn.mask > 0)).to(view.skin)
+    scale = view.skin.shape[-1] / CROP_SIZE
+    return box_blur(1 - grow(other, max(1, round(scale))), round(scale), 1)
 
 
 @torch.no_grad()

@@ -43,6 +43,7 @@ from ftim.sharp import sharpened
 from ftim.skin import SkinMask, skin_mask
 from ftim.structures import Face, Fit, PartialTexture, Rendering, Texture, View
 from ftim.tone import ToneMover
+from ftim.tone_network import Tone
 from ftim.uv import UvRenderer
 
 TEXTURE_SIZE = 512
@@ -162,9 +163,13 @@ class Pipeline:
         """As ``draw``, of the albedo under the fits' nine harmonics (``ftim.overlay.draw_albedo``)."""
         return draw_albedo(self.image, texture, view, cover)
 
-    def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
-        """The skin's tone in the albedo and no longer in the light, for files and other light (``ftim.tone``)."""
-        return self._toned(texture, partial, fit)
+    def toned(self, texture: Texture, view: View, others: Sequence[View] = ()) -> tuple[Texture, Fit, Tone]:
+        """The skin's tone in the albedo and no longer in the light, for files and other light (``ftim.tone``).
+
+        ``others`` are further views of the person. Also returns the tone, and how sure the photographs are of it.
+        """
+        tone = self._toned.tone([view, *others])
+        return *self._toned(texture, view.fit, tone), tone
 
     def _lit(self, face: Face, fit: Fit, head: RasterizedHead | None) -> tuple[Fit, Tensor]:
         """The fit with its light measured on visible skin, and the skin (B, 1, S, S)."""
@@ -283,11 +288,11 @@ class Pipeline:
             view = replace(view, partial=merge_views(partials, self.uv.shading(fit), 0))
         tell(completing)
         texture = self.complete(view, completion)
-        texture, own_fit = self.toned(texture, views[0].partial, view.fit)
+        texture, own_fit, tone = self.toned(texture, views[0], views[1:])
         photo = faces[0].photo
         return Reconstruction(
             fit=own_fit, texture=texture, renderer=self.image, photo=photo.pixels, face=view.face, skin=view.skin,
             partial=view.partial, views=together, cover=cover, confidence=min(item.confidence for item in faces),
             identity_distances=identity_distances(self.model, apart.identity) if several else (),
-            turn=photo.turn, reduction=photo.reduction, complete=photo.complete, rasterized=view.head,
+            turn=photo.turn, reduction=photo.reduction, complete=photo.complete, rasterized=view.head, tone=tone,
         )  # fmt: skip

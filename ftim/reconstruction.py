@@ -24,6 +24,7 @@ from ftim.overlay import Cover, draw_overlay
 from ftim.render.image import paste_back
 from ftim.render.surface import RasterizedHead
 from ftim.structures import Face, PartialTexture, Rendering, View
+from ftim.tone_network import Tone
 
 Format = Literal["png", "glb", "obj", "json"]
 __all__ = ["FORMATS", "Format", "Reconstruction", "check_formats", "to_uint8"]
@@ -66,6 +67,8 @@ class Reconstruction(Head):
     """Pixels of the file along one of ``photo``: large photographs are reduced (``ftim.photo.open_photo``)."""
     complete: bool = True
     """Whether the file does not break off before its end."""
+    tone: Tone | None = None
+    """What the photographs tell of the skin's tone, and how sure they are."""
     rasterized: RasterizedHead | None = None
     """The head as the crop's camera sees it, where it was found out already."""
 
@@ -87,7 +90,11 @@ class Reconstruction(Head):
     def parameters(self) -> dict[str, Any]:
         """As ``Head.parameters``, and where the crop lies in the photograph."""
         scale, left, top = self.face.crop_to_photo[0].tolist()
-        return super().parameters() | {"crop": {"scale": scale, "left": left, "top": top}}
+        told: dict[str, Any] = {"crop": {"scale": scale, "left": left, "top": top}}
+        if self.tone is not None:
+            mean, deviation = (value[0].tolist() for value in (self.tone.mean.exp(), self.tone.deviation))
+            told["skin tone"] = {"albedo": mean, "deviation of its logarithm": deviation}
+        return super().parameters() | told
 
     def save(self, folder: str | Path, formats: tuple[Format, ...] = FORMATS) -> None:
         """Write overlay.png (full photo), texture.png, albedo.png, partial.png, visibility.png; head.glb; head.obj with

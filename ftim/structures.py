@@ -205,6 +205,9 @@ class Texture(Batched):
     residual: Tensor
     """(B, 3, T, T) positive, smooth: light of this one photograph that nine harmonics do not hold, such as gloss, cast
     shadow and the falloff of a near lamp; 1 where none is known."""
+    skin: Tensor | None = None
+    """(B, 1, T, T) in [0, 1]: how far what was seen is skin and no hair, glass or hand; 1 where nothing was seen. None
+    when the completion does not tell: all is."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Skin tone: the part of a fitted light that belongs to the albedo of a finished head."""
+"""Skin tone: the colour of a finished head's albedo, as the whole photograph tells it."""
 
 from __future__ import annotations
 
@@ -11,40 +11,58 @@ from ftim.morphable import MorphableModel, Region
 from ftim.morphable.model import OPENINGS
 from ftim.render.atlas import Atlas
 from ftim.render.shading import luminance
-from ftim.structures import Fit, PartialTexture, Texture
+from ftim.structures import Fit, Texture, View
+from ftim.tone_network import DARKEST, Tone, ToneNetwork, load_tone, plain_features, small_picture
 from ftim.uv import UvRenderer
 
 BRIGHTEST = 0.65
 """Mean of the sRGB channels of teeth in the shade of the lips."""
-
-
 TONE_STEP = 4
-"""One of so many texels of the seen skin tells its tone: tens of thousands are more than a mean needs."""
+"""One of so many texels of the face tells its tone: tens of thousands are more than a mean needs."""
 
 
 class ToneMover:
-    """``with_tone`` of the tone that the seen skin of a partial texture has, on one map."""
+    """``with_tone`` of the tone that photographs tell, on one map."""
 
-    def __init__(self, uv_renderer: UvRenderer) -> None:
+    def __init__(self, uv_renderer: UvRenderer, network: ToneNetwork | None = None) -> None:
+        """``network`` is by default the one that ships, read when it is first needed."""
         self.uv = uv_renderer
+        self._network = network
         model, atlas = uv_renderer.model, uv_renderer.atlas
         self.teeth, self.openings = (part_mask(model, atlas, part) for part in ((Region.TEETH,), OPENINGS))
+        self._face = torch.nonzero(part_mask(model, atlas, (Region.FACE,)).flatten())[::TONE_STEP, 0]
 
     @torch.no_grad()
-    def __call__(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
-        """Texture and fit of a batch with the tone in the albedo and no longer in the light."""
-        tone = torch.stack([self._tone(partial.confidence[i, 0], fit[i]) for i in range(len(fit))])
-        return with_tone(texture, fit, tone, self.teeth, self.openings)
+    def tone(self, views: list[View]) -> Tone:
+        """Of the person that all these views (batches of one) show: the surer ones count more."""
+        if self._network is None:
+            self._network = load_tone(device=self.uv.model.template.device)
+        told = [self._network(small_picture(view), plain_features(view)) for view in views]
+        return combined(told)
 
-    def _tone(self, confidence: Tensor, fit: Fit) -> Tensor:
-        """(3,) of one fit and the confidence (T, T) of what was seen."""
-        weight = (confidence * (1 - self.openings[0, 0])).flatten()
-        seen = torch.nonzero(weight[self.uv.atlas.texel] > 0)[::TONE_STEP, 0]
-        return skin_tone(self.uv.shading_at(fit, seen), weight[self.uv.atlas.texel[seen]])
+    @torch.no_grad()
+    def __call__(self, texture: Texture, fit: Fit, tone: Tone) -> tuple[Texture, Fit]:
+        """Texture and fit of a batch with this tone in the albedo, and no longer in the light."""
+        return with_tone(texture, fit, (tone.mean - self.present(texture.albedo)).exp(), self.teeth, self.openings)
+
+    def present(self, albedo: Tensor) -> Tensor:
+        """(B, 3, T, T) -> (B, 3): the mean logarithm of the albedo of facial skin."""
+        return albedo.flatten(2)[..., self._face].clamp_min(DARKEST).log().mean(-1)
 
 
-def skin_tone(shading: Tensor, weight: Tensor) -> Tensor:
-    """The mean shading of the skin that was seen.
+def combined(told: list[Tone]) -> Tone:
+    """What several photographs of one person tell together: means weighed by the inverse of their variances.
+
+    The photographs are of one moment and err alike: the deviation is not smaller than the least of theirs.
+    """
+    weights = [1 / tone.deviation.square() for tone in told]
+    total = torch.stack(weights).sum(0)
+    mean = torch.stack([weight * tone.mean for weight, tone in zip(weights, told, strict=True)]).sum(0) / total
+    return Tone(mean, torch.stack([tone.deviation for tone in told]).amin(0))
+
+
+def photographed_tone(shading: Tensor, weight: Tensor) -> Tensor:
+    """The mean shading of the skin that was seen: moved into the albedo, it gives it the photograph's own colours.
 
     Args:
         shading: (N, 3) of the fitted light at texels of the skin, ``UvRenderer.shading_at``.
@@ -62,9 +80,7 @@ def with_tone(texture: Texture, fit: Fit, tone: Tensor, teeth: Tensor, openings:
     """Move a factor of each colour channel from the light to the albedo; their product stays, except on teeth.
 
     The fit explains a photograph by the template's albedo under some light, so that a dark face would be a pale one in
-    little light, and pale in any other light and program. Only the product is known. Here the light is taken to have a
-    mean of one on the skin that was seen: the albedo then has the photograph's colours, with the exposure and white
-    balance of its camera (docs/decisions.md, S32).
+    little light, and pale in any other light and program. Only the product is known.
 
     Where shading is grey, so is the factor. Teeth are no darker for darker skin: they become darker only as far as they
     would be brighter than ``BRIGHTEST``.
@@ -72,7 +88,7 @@ def with_tone(texture: Texture, fit: Fit, tone: Tensor, teeth: Tensor, openings:
     Args:
         texture: of a batch B.
         fit: of the same heads.
-        tone: (B, 3) positive, ``skin_tone``.
+        tone: (B, 3) positive, by which the albedo is multiplied and the light divided.
         teeth: (1, 1, T, T) 1 on the teeth, ``part_mask``.
         openings: (1, 1, T, T) 1 where shading is grey, teeth among them.
 

@@ -3,12 +3,13 @@
     photograph = albedo x shading x residual
 
 Shading is that of the fit's nine harmonics. The residual, a smooth field, is the network's only word on skin that was
-seen well: such skin keeps all its detail. docs/decisions.md, S24 to S30, says why.
+seen: such skin keeps all its detail. What the network takes for no skin is given up, and neither mirrored nor compared
+with. docs/decisions.md, S24 to S30 and S38, says why.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -30,8 +31,8 @@ DARKEST = 0.02
 GAIN_OFFSETS = (1.0, 2.0)
 """Before the sigmoid: the share of the prior's detail, finer band first, that an untrained network keeps. The finest
 band has no gain: a network that may choose softens it, which pleases squared errors alone (docs/decisions.md, S30)."""
-TRUST_OFFSET = -2.0
-"""The same for the share by which uncertain seen skin is given up."""
+TRUST_OFFSET, SKIN_OFFSET = -2.0, 4.0
+"""The same for the share by which uncertain seen skin is given up, and for that which is skin."""
 CORRECTION_RANGE = 0.5
 """Largest logarithm of a smooth factor."""
 STEEPER = 0.3
@@ -43,13 +44,16 @@ BLEND = 1 / 64
 
 
 @dataclass(frozen=True)
-class Fill:
-    """What the network makes up, at its own side N."""
+class Known:
+    """What a photograph tells, at the network's side N."""
 
-    picture: Tensor
-    """(B, 3, N, N) albedo."""
-    keep: Tensor
-    """(B, 1, N, N) in [0, 1]: how much of the seen skin shows over it."""
+    seen: Tensor
+    """(B, 3, N, N) lit colour divided by the fit's light."""
+    weight: Tensor
+    """(B, 1, N, N) in [0, 1], confidence."""
+    layers: AlbedoLayers
+    uncertainty: Tensor
+    """(B, 1, N, N), ``uncertainty_of``."""
 
 
 class FtimCompletion:
@@ -90,17 +94,28 @@ class FtimCompletion:
         check_sizes(partial, fit, self.template)
         shading = self.uv_renderer.shading(fit).clamp_min(SHADING_FLOOR)
         lit = delight(partial.color, shading)
-        layers, doubt, decoded = self._decode(lit, partial, shading, fit)
-        light = smooth_factor(decoded.smooth[:, 3:])
-        residual = enlarge(self._on_skin(light, torch.ones_like(light)), self.scale)
+        known, decoded = self._decode(lit, partial, shading, fit)
+        light = light_of(decoded)
+        light = self._on_skin(light, torch.ones_like(light))
+        residual = enlarge(light, self.scale)
         seen = lit / residual
-        fill = corrected(layers, doubt, decoded)
-        picture = enlarge(self._on_skin(fill.picture, layers.behind), self.scale)
+        layers, skin = known.layers, None
+        if self.settings.visibility:
+            skin = torch.sigmoid(decoded.gains[:, -1:] + SKIN_OFFSET)
+            layers = self._layers(known.seen / light, known.weight * skin)
+            keep = known.layers.alpha * skin
+        else:
+            keep = known.layers.alpha * (1 - torch.sigmoid(decoded.gains[:, -1:] + TRUST_OFFSET) * known.uncertainty)
+        picture = enlarge(self._on_skin(corrected(layers.behind, decoded), layers.behind), self.scale)
         if self.scale > 1:
             picture = picture + self._finest_of_layers(layers, seen, partial.visibility)
-        keep = enlarge(fill.keep, self.scale) * partial.visibility
-        albedo = torch.lerp(picture.clamp_min(DARKEST), seen, keep)
-        return self._photographed(partial, albedo, shading, residual)
+        albedo = torch.lerp(picture.clamp_min(DARKEST), seen, enlarge(keep, self.scale) * partial.visibility)
+        if skin is None:
+            return self._photographed(partial, albedo, shading, residual)
+        skin = torch.where(partial.visibility > 0, enlarge(skin, self.scale), 1)
+        bare = partial.visibility * (skin.detach() > 0.5)
+        left = replace(partial, visibility=bare, confidence=partial.confidence * bare)
+        return replace(self._photographed(left, albedo, shading, residual), skin=skin)
 
     def _on_skin(self, word: Tensor, otherwise: Tensor) -> Tensor:
         """(B, 3, N, N): the network's word on the bare skin of the face, and ``otherwise``.
@@ -110,26 +125,26 @@ class FtimCompletion:
         """
         return torch.lerp(otherwise, word, self._bare.to(word))
 
-    def _decode(
-        self, lit: Tensor, partial: PartialTexture, shading: Tensor, fit: Fit
-    ) -> tuple[AlbedoLayers, Tensor, Decoded]:
-        """What is known at the network's side, how far it may be doubted, and what the network makes of it."""
-        weight = partial.confidence * partial.visibility
-        small, small_weight = shrink_seen(lit, weight, self.scale)
-        template = self._template.to(lit)
+    def _layers(self, seen: Tensor, weight: Tensor) -> AlbedoLayers:
+        """Of what is known at the network's side, without gradients."""
         blend = round(BLEND * self.settings.size)
-        atlas, groups = self._atlas.to(lit.device), self._groups.to(lit.device)
-        layers = layers_one_by_one(small, small_weight, template, atlas, groups, blend, blend)
+        atlas, groups = self._atlas.to(seen.device), self._groups.to(seen.device)
+        return layers_one_by_one(seen, weight, self._template.to(seen), atlas, groups, blend, blend)
+
+    def _decode(self, lit: Tensor, partial: PartialTexture, shading: Tensor, fit: Fit) -> tuple[Known, Decoded]:
+        """What is known at the network's side, and what the network makes of it."""
+        seen, weight = shrink_seen(lit, partial.confidence * partial.visibility, self.scale)
+        layers = self._layers(seen, weight)
         luminance = shrink(shading.mean(1, keepdim=True), self.scale)
         with torch.no_grad():
             cosine = shrink(self.uv_renderer.view_cosine(fit), self.scale)
-            doubt = doubts(small_weight, layers.mirrored_alpha, cosine)
+            uncertainty = uncertainty_of(weight, layers.mirrored_alpha, cosine)
         maps = [
-            layers.albedo, layers.behind, layers.alpha, layers.mirrored_alpha, small_weight, doubt, luminance,
-            template.expand_as(layers.albedo),
+            layers.albedo, layers.behind, layers.alpha, layers.mirrored_alpha, weight, uncertainty, luminance,
+            self._template.to(lit).expand_as(layers.albedo),
         ]  # fmt: skip
         with torch.autocast(lit.device.type, self.precision, enabled=self.precision != torch.float32):
-            return layers, doubt, self.network(torch.cat(maps, 1), fit_parameters(fit))
+            return Known(seen, weight, layers, uncertainty), self.network(torch.cat(maps, 1), fit_parameters(fit))
 
     @torch.no_grad()
     def _finest_of_layers(self, layers: AlbedoLayers, seen: Tensor, visibility: Tensor) -> Tensor:
@@ -141,11 +156,11 @@ class FtimCompletion:
         return torch.lerp(finest_detail(template, self.scale), finest_detail(mirrored, self.scale), share)
 
 
-def doubts(weight: Tensor, mirrored_alpha: Tensor, cosine: Tensor) -> Tensor:
-    """(B, 1, N, N) in [0, 1]: how far seen skin may be given up for what is behind it; 0 where confidence is full.
+def uncertainty_of(weight: Tensor, mirrored_alpha: Tensor, cosine: Tensor) -> Tensor:
+    """(B, 1, N, N) in [0, 1]: how uncertain seen skin is by the camera alone; 0 where confidence is full.
 
     As far as it was seen with little confidence, or much more steeply than its mirror image was: there a fit that is
-    off by a millimetre smears brows and lids. In a view from the front only the rim of what was seen is doubtful.
+    off by a millimetre smears brows and lids. In a view from the front only the rim of what was seen is uncertain.
 
     Args:
         weight: (B, 1, N, N) in [0, 1], confidence of what was seen.
@@ -153,25 +168,30 @@ def doubts(weight: Tensor, mirrored_alpha: Tensor, cosine: Tensor) -> Tensor:
         cosine: (B, 1, N, N) in [0, 1], ``UvRenderer.view_cosine``.
     """
     steeper = ((cosine.flip(-1) - cosine) / STEEPER).clamp(0, 1) * mirrored_alpha
-    doubt = torch.maximum((2 * (1 - weight)).clamp(max=1), steeper)
-    return doubt * ((1 - weight) / CERTAIN).clamp(max=1)
+    uncertain = torch.maximum((2 * (1 - weight)).clamp(max=1), steeper)
+    return uncertain * ((1 - weight) / CERTAIN).clamp(max=1)
 
 
-def corrected(layers: AlbedoLayers, doubt: Tensor, decoded: Decoded) -> Fill:
-    """What lies behind the seen skin as smooth field and bands of detail, with the network's word on each.
+def corrected(behind: Tensor, decoded: Decoded) -> Tensor:
+    """(B, 3, N, N): what lies behind seen skin as smooth field and bands of detail, with the network's word on each.
 
-        fill = smooth exp(c) + finest band + sum over the others of g_b band_b + r,  keep = alpha (1 - t d)
+        fill = smooth exp(c) + finest band + sum over the others of g_b band_b + r
 
-    c (smooth), gains g and distrust t in (0, 1), r (free) come from the network, alpha and d (``doubts``) from the
-    camera: skin that was seen well stays, skin that was seen with doubt can be given up.
+    c (smooth), detail gains g in (0, 1) and r (free) come from the network.
     """
-    (finest, *bands), smooth = split_bands(layers.behind)
-    offsets = decoded.gains.new_tensor([*GAIN_OFFSETS, TRUST_OFFSET])[:, None, None]
-    *gains, distrust = torch.sigmoid(decoded.gains + offsets).split(1, dim=1)
+    (finest, *bands), smooth = split_bands(behind)
+    offsets = decoded.gains.new_tensor(GAIN_OFFSETS)[:, None, None]
+    gains = torch.sigmoid(decoded.gains[:, : len(GAIN_OFFSETS)] + offsets).split(1, dim=1)
     picture = smooth * smooth_factor(decoded.smooth[:, :3]) + finest + decoded.free
     for gain, band in zip(gains, bands, strict=True):
         picture = picture + gain * band
-    return Fill(picture.clamp_min(DARKEST), layers.alpha * (1 - distrust * doubt))
+    return picture.clamp_min(DARKEST)
+
+
+def light_of(decoded: Decoded) -> Tensor:
+    """(B, 3, N, N) positive: the residual light that the network sees, from its two fields."""
+    light = smooth_factor(decoded.smooth[:, 3:])
+    return light * smooth_factor(decoded.quarter) if decoded.quarter.shape[1] else light
 
 
 def smooth_factor(field: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The network inside FTIM: encoder, parameters added to the latent, decoder (paper, Figure 2).
 
-It knows neither files nor geometry. Three kinds of map leave the decoder, each at the scale that its meaning has: a
-free picture at the full side, gains at half of it, and a smooth field at an eighth.
+It knows neither files nor geometry. Four kinds of map leave the decoder, each at the scale that its meaning has: a
+free picture at the full side, gains at half of it, a field at a quarter, and a smooth field at an eighth.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class NetworkSettings:
     """Maps that come out of the decoder at half the side."""
     smooth: int = 0
     """Maps that come out at an eighth of the side."""
+    quarter: int = 0
+    """Maps that come out at a quarter of the side."""
     widths: tuple[int, ...] = (32, 64, 128, 192, 256)
     """Channels from half the side downwards, each level half as large as the one before."""
     gated: bool = True
@@ -48,6 +50,8 @@ class Decoded:
     """(B, gains, T, T), enlarged from half the side."""
     smooth: Tensor
     """(B, smooth, T, T), enlarged from an eighth of the side."""
+    quarter: Tensor
+    """(B, quarter, T, T), enlarged from a quarter of the side."""
 
 
 class TextureNetwork(nn.Module):
@@ -68,7 +72,8 @@ class TextureNetwork(nn.Module):
         self.to_free = nn.Conv2d(widths[0], 12, 3, padding=1)
         self.to_gains = nn.Conv2d(widths[0], settings.gains, 3, padding=1) if settings.gains else None
         self.to_smooth = nn.Conv2d(widths[2], settings.smooth, 3, padding=1) if settings.smooth else None
-        for head in (self.to_free, self.to_gains, self.to_smooth, self.parameters_to_latent):
+        self.to_quarter = nn.Conv2d(widths[1], settings.quarter, 3, padding=1) if settings.quarter else None
+        for head in (self.to_free, self.to_gains, self.to_smooth, self.to_quarter, self.parameters_to_latent):
             if head is not None:  # nothing is changed, and no parameter counts, before something was learnt
                 nn.init.zeros_(head.weight)
                 nn.init.zeros_(head.bias)  # type: ignore[arg-type]
@@ -95,12 +100,15 @@ class TextureNetwork(nn.Module):
                 level = self.down[index](F.leaky_relu(level, SLOPE))
         if self.parameters_to_latent is not None:
             level = level + self.parameters_to_latent(parameters)[:, :, None, None]
-        smooth = maps.new_zeros((len(maps), 0, side, side), dtype=torch.float32)
+        smooth = quarter = maps.new_zeros((len(maps), 0, side, side), dtype=torch.float32)
         for index in reversed(range(len(self.decoder))):
             level = self.decoder[index](level)
             if index == 2 and self.to_smooth is not None:
                 field = self.to_smooth(F.leaky_relu(level, SLOPE)).float()
                 smooth = resized(field, side, side)
+            if index == 1 and self.to_quarter is not None:
+                field = self.to_quarter(F.leaky_relu(level, SLOPE)).float()
+                quarter = resized(field, side, side)
             if index:
                 larger = F.interpolate(self.up[index - 1](level), scale_factor=2, mode="bilinear", align_corners=False)
                 level = larger + skips[index - 1]
@@ -109,7 +117,7 @@ class TextureNetwork(nn.Module):
         if self.to_gains is not None:
             field = self.to_gains(level).float()
             gains = resized(field, side, side)
-        return Decoded(F.pixel_shuffle(self.to_free(level).float(), 2), gains, smooth)
+        return Decoded(F.pixel_shuffle(self.to_free(level).float(), 2), gains, smooth, quarter)
 
 
 class ResidualBlock(nn.Module):

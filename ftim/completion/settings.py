@@ -27,6 +27,9 @@ class FtimSettings:
     size: int = 256
     """Side of the maps that the network sees (paper: 256); a power of two."""
     widths: tuple[int, ...] = WIDTHS
+    visibility: bool = True
+    """The network says what of the seen is no skin, and light at a quarter of its side, as rendered heads teach. False
+    is the form before them: only what was seen with uncertainty may be given up."""
 
     def __post_init__(self) -> None:
         check_size(self.size, self.widths)
@@ -34,7 +37,8 @@ class FtimSettings:
     @property
     def network(self) -> NetworkSettings:
         """Of the network that this form needs: gains of all bands of detail but the finest, and one for distrust."""
-        return NetworkSettings(14, len(BAND_RADII), 6, self.widths, gated=True, parameters=True)
+        quarter = 3 if self.visibility else 0
+        return NetworkSettings(14, len(BAND_RADII), 6, quarter, self.widths, gated=True, parameters=True)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class PaintingSettings:
     @property
     def network(self) -> NetworkSettings:
         """Of the network that this form needs."""
-        return NetworkSettings(7 if self.template_input else 4, 0, 0, self.widths, False, self.parameters)
+        return NetworkSettings(7 if self.template_input else 4, 0, 0, 0, self.widths, False, self.parameters)
 
 
 Settings = FtimSettings | PaintingSettings
@@ -83,4 +87,6 @@ def settings_to_json(settings: Settings) -> dict[str, Any]:
 def settings_from_json(values: dict[str, Any]) -> Settings:
     """The inverse. ``TypeError`` for an unknown name, ``KeyError`` for an unknown form or without widths."""
     rest = {name: value for name, value in values.items() if name != "form"}
+    if values["form"] == "ftim":
+        rest.setdefault("visibility", False)
     return FORMS[values["form"]](**rest | {"widths": tuple(values["widths"])})

@@ -60,6 +60,8 @@ class TrainingConfig:
     """What fits the head: landmarks, or deca (the paper's), for which you need DECA's files: docs/official.md."""
     bfloat16: bool = True
     """Convolutions in bfloat16 (autocast); everything else in float32."""
+    rendered_pictures: int = 0
+    """Of each step, rendered heads that teach with the truth beside the step's photographs (--rendered); 0 is none."""
 
     initial: Path | None = field(default=None, metadata={"recorded": False})
     """Checkpoint of another run, or weights that ship, that this one starts from; recorded by its sha256."""
@@ -68,6 +70,8 @@ class TrainingConfig:
     triplets: Path | None = field(default=None, metadata={"recorded": False})
     """Folder of triplets of your own, for the source folder: a folder for each person and moment, and in it left.jpg,
     front.jpg and right.jpg. In left the face turns to the picture's left."""
+    rendered: Path | None = field(default=None, metadata={"recorded": False})
+    """Folder of rendered heads: ftim data render."""
     output: Path = field(default=Path("runs/train"), metadata={"recorded": False})
     """Where the run's folder goes; it is named after the preset."""
     cache: Path = field(default=Path("runs/cache"), metadata={"recorded": False})
@@ -86,6 +90,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.warmup < 0 or not 1 <= self.perceptual_views <= 3:
             raise SettingsError("steps must be at least 1, warmup at least 0, perceptual_views 1 to 3")
+        if (self.rendered_pictures > 0) != (self.rendered is not None):
+            raise SettingsError("rendered heads need both --rendered FOLDER and --rendered-pictures, 1 or more")
         for name in ("triplet_share", "hidden_front_share", "mirror_share", "ema", "structure"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"{name} must lie in [0, 1], got {getattr(self, name)}")

@@ -10,10 +10,13 @@ from typing import Any
 from ftim.errors import OutputError, TrainingError
 from ftim.extras import import_extra
 from ftim.losses import LossTerms
+from ftim.losses.truth import TruthTerms
 from ftim.outputs import whole_file
 
 TERMS = ("photometric", "uv_albedo", "identity", "id_mrf", "symmetry", "regularisation", "total")
 """FTIM's; another method's run names its own."""
+TRUTH_TERMS = ("true_albedo", "true_detail", "true_perceptual", "true_skin", "true_total")
+"""Of the rendered heads of a run that has some."""
 SMOOTH = 50
 """Steps of the running mean that the plot shows."""
 
@@ -55,6 +58,12 @@ class TrainingLog:
 def loss_values(terms: LossTerms) -> dict[str, float]:
     """The losses of a step as numbers; those of weight 0 are absent."""
     values = {name: getattr(terms, name) for name in TERMS}
+    return {name: float(value.detach()) for name, value in values.items() if value is not None}
+
+
+def truth_values(terms: TruthTerms) -> dict[str, float]:
+    """The losses of a step's rendered heads as numbers."""
+    values = {name: getattr(terms, name.removeprefix("true_")) for name in TRUTH_TERMS}
     return {name: float(value.detach()) for name, value in values.items() if value is not None}
 
 

@@ -17,6 +17,8 @@ from ftim.training.cache import ExampleCache
 from ftim.training.cases import load_training_data
 from ftim.training.config import TrainingConfig
 from ftim.training.initial import read_initial
+from ftim.training.processes import join_processes
+from ftim.training.rendered import RenderedLessons
 from ftim.training.sampling import VIEWS, Sampler, pose_masks
 from ftim.training.trainer import Stage, Trainer
 
@@ -58,7 +60,10 @@ def train(config: TrainingConfig, quiet: bool = False) -> Trainer:
     masks = pose_masks(pipeline.uv, front)
     sampler = Sampler(triplets, portraits, masks.to("cpu"), pipeline.model, config, device)
     networks = load_loss_networks(config.losses, device)
-    stage = Stage(pipeline.uv, pipeline.image, pipeline.template, networks, sampler)
+    rendered = None
+    if config.rendered is not None:
+        rendered = RenderedLessons(config.rendered, config.rendered_pictures, config.seed, pipeline.uv)
+    stage = Stage(pipeline.uv, pipeline.image, pipeline.template, networks, sampler, rendered)
     trainer = Trainer(config, stage, quiet)
     about = config.recorded() | {
         "commit": code_commit(),
@@ -67,9 +72,12 @@ def train(config: TrainingConfig, quiet: bool = False) -> Trainer:
         "skipped": skipped,
         "licences": data.licences,
     }
+    if rendered is not None:
+        about["rendered heads"] = len(rendered.files)
     if config.initial is not None:
         about["steps before"] = read_initial(config.initial).steps
-    with whole_file(config.folder / "config.json") as temporary:
-        temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    if join_processes()[0] == 0:
+        with whole_file(config.folder / "config.json") as temporary:
+            temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     trainer.run()
     return trainer

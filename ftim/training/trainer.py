@@ -19,14 +19,16 @@ from ftim.build import network_completion
 from ftim.completion import FtimCompletion, PaintingCompletion
 from ftim.completion.network import TextureNetwork
 from ftim.errors import TrainingError, TrainingStopped
-from ftim.losses import LossNetworks, LossTerms
+from ftim.losses import LossNetworks
 from ftim.render.image import ImageRenderer
 from ftim.training.checkpoint import Checkpoint
 from ftim.training.config import TrainingConfig
 from ftim.training.hair import HairFinder
 from ftim.training.initial import read_initial
-from ftim.training.log import TrainingLog, loss_values
+from ftim.training.log import TERMS, TRUTH_TERMS, TrainingLog, loss_values, truth_values
 from ftim.training.preview import preview_sheet, write_sheet
+from ftim.training.processes import gather_values, join_processes, sum_gradients
+from ftim.training.rendered import RenderedLessons
 from ftim.training.sampling import Sampler
 from ftim.training.step import training_losses
 from ftim.uv import UvRenderer
@@ -42,16 +44,23 @@ class Stage:
     """(3, T, T) albedo at the side of the renderer."""
     networks: LossNetworks
     sampler: Sampler
+    rendered: RenderedLessons | None = None
+    """Heads that teach with the truth, beside the photographs."""
 
 
 class Trainer:
-    """One run, from its first step or its last checkpoint."""
+    """One run, from its first step or its last checkpoint.
+
+    The parts of a step, photographs and rendered heads, are shared among the processes of torchrun; the gradient is the
+    sum of both, whoever worked on them. The first process writes the files.
+    """
 
     def __init__(self, config: TrainingConfig, stage: Stage, quiet: bool = False) -> None:
         """Raises ``TrainingError`` when there is nothing to resume, or another run's folder in the way."""
         self.config = config
         self.stage = stage
-        self.quiet = quiet
+        self.rank, self.count = join_processes()
+        self.quiet = quiet or self.rank > 0
         self.folder = config.folder
         self.checkpoint_path = self.folder / "checkpoint.pt"
         device = stage.template.device
@@ -74,7 +83,8 @@ class Trainer:
             )
         self.completion = self._completion(self.network)
         self.hair = HairFinder(stage.uv_renderer) if config.without_hair else None
-        self.log = TrainingLog(self.folder, self.done, config.tensorboard)
+        terms = TERMS if stage.rendered is None else (*TERMS, *TRUTH_TERMS)
+        self.log = TrainingLog(self.folder, self.done, config.tensorboard, terms) if self.rank == 0 else None
 
     def run(self) -> None:
         """All steps that are left.
@@ -91,9 +101,9 @@ class Trainer:
             tqdm(total=config.steps, initial=self.done, desc=config.preset, unit="step", disable=self.quiet) as bar,
         ):
             while self.done < config.steps:
-                terms = self._step()
+                values = self._step()
                 bar.update()
-                bar.set_postfix_str(f"loss {float(terms.total.detach()):.3f}")
+                bar.set_postfix_str(f"loss {sum(values[name] for name in values if name.endswith('total')):.3f}")
                 if interrupted():
                     self.save()
                     raise TrainingStopped(
@@ -107,7 +117,9 @@ class Trainer:
                     previewed = time.monotonic()
 
     def save(self) -> None:
-        """Checkpoint and plot."""
+        """Checkpoint and plot, by the first process."""
+        if self.log is None:
+            return
         config = self.config
         Checkpoint(
             self.done, config.fingerprint(), config.recorded(), self.network.state_dict(), self.average,
@@ -122,7 +134,9 @@ class Trainer:
         return self._completion(network.eval().requires_grad_(False))
 
     def preview(self) -> None:
-        """A sheet of the first triplet, ``preview-<step>.jpg``."""
+        """A sheet of the first triplet, ``preview-<step>.jpg``, by the first process."""
+        if self.rank > 0:
+            return
         example = self.stage.sampler.triplets[0].unpack(self.stage.template.device)
         sheet = preview_sheet(example, self.averaged(), self.stage.image_renderer)
         write_sheet(sheet, self.folder / f"preview-{self.done:06d}.jpg")
@@ -132,22 +146,22 @@ class Trainer:
         stage = self.stage
         return network_completion("ftim", stage.uv_renderer, stage.template, network, self.config.form, precision)
 
-    def _step(self) -> LossTerms:
+    def _step(self) -> dict[str, float]:
         started = time.perf_counter()
         config, stage = self.config, self.stage
         rate = config.rate(self.done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        batch = stage.sampler(self.done)
-        terms = training_losses(
-            batch, self.completion, stage.image_renderer, stage.template, config.losses, stage.networks,
-            one_sided_symmetry=config.one_sided_symmetry, structure=config.structure, bfloat16=config.bfloat16,
-            hair=self.hair,
-        )  # fmt: skip
-        values = loss_values(terms)
-        check_finite(values, "loss", self.done + 1, self.checkpoint_path)
         self.optimizer.zero_grad(set_to_none=True)
-        terms.total.backward()  # type: ignore[no-untyped-call]
+        parts = [self._learn_from_photographs] + ([self._learn_from_truth] if stage.rendered is not None else [])
+        values: dict[str, float] = {}
+        for number, part in enumerate(parts):
+            if number % self.count == self.rank:
+                values |= part()
+        if self.count > 1:
+            sum_gradients(self.network)
+            values = gather_values(values)
+        check_finite(values, "loss", self.done + 1, self.checkpoint_path)
         gradient = float(torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip))
         check_finite({"gradient": gradient}, "gradient", self.done + 1, self.checkpoint_path)
         self.optimizer.step()
@@ -155,8 +169,28 @@ class Trainer:
         update_average(self.average, self.network, self.done, config.ema)
         taken = time.perf_counter() - started
         self.seconds += taken
-        self.log.add(self.done, values, gradient, rate, taken)
-        return terms
+        if self.log is not None:
+            self.log.add(self.done, values, gradient, rate, taken)
+        return values
+
+    def _learn_from_photographs(self) -> dict[str, float]:
+        """The gradient of this step's photographs is added; the losses."""
+        config, stage = self.config, self.stage
+        batch = stage.sampler(self.done)
+        terms = training_losses(
+            batch, self.completion, stage.image_renderer, stage.template, config.losses, stage.networks,
+            one_sided_symmetry=config.one_sided_symmetry, structure=config.structure, bfloat16=config.bfloat16,
+            hair=self.hair,
+        )  # fmt: skip
+        terms.total.backward()  # type: ignore[no-untyped-call]
+        return loss_values(terms)
+
+    def _learn_from_truth(self) -> dict[str, float]:
+        """The gradient of this step's rendered heads is added; the losses."""
+        assert self.stage.rendered is not None
+        terms = self.stage.rendered.losses(self.done, self.completion)
+        terms.total.backward()  # type: ignore[no-untyped-call]
+        return truth_values(terms)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         if checkpoint.fingerprint != self.config.fingerprint():
@@ -195,11 +229,15 @@ def check_finite(values: dict[str, float], what: str, step: int, checkpoint: Pat
 def start_from(network: TextureNetwork, state: Mapping[str, Tensor]) -> None:
     """Take over the weights of another run. Its outputs may be fewer: the further ones begin as they are.
 
+    The last gain of networks without the field at a quarter had another meaning and begins anew with that field.
     Raises ``TrainingError`` when they are of another network.
     """
     own = network.state_dict()
     for name, value in own.items():
         other = state.get(name)
+        if other is None and name.startswith("to_quarter."):
+            own["to_gains" + name.removeprefix("to_quarter")][-1].zero_()
+            continue
         if other is None or other.shape[1:] != value.shape[1:] or len(other) > len(value):
             raise TrainingError(f"the initial weights are of another network: {name} is missing or of another shape")
         value[: len(other)] = other.to(value)

@@ -103,7 +103,7 @@ def row(pipeline: Pipeline, completion: Completion, face: Face, source: int) -> 
         with_inset(rendering, left=view == "right_3quarter")[0]
         for rendering, view in zip(renderings, VIEWS, strict=True)
     ]
-    toned, _ = pipeline.toned(texture, given.partial, given.fit)
+    toned, _, _ = pipeline.toned(texture, given)
     return [*face.image, texture.texture[0], toned.albedo[0].clamp(0, 1), *drawn]
 
 

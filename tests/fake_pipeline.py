@@ -78,8 +78,8 @@ class FakePipeline:
     def draw_albedo(self, texture: Texture, view: View) -> Rendering:
         return self.image.draw_lit(texture.albedo, view.fit, view.photo)
 
-    def toned(self, texture: Texture, partial: PartialTexture, fit: Fit) -> tuple[Texture, Fit]:
-        return texture, fit
+    def toned(self, texture: Texture, view: View) -> tuple[Texture, Fit, None]:
+        return texture, view.fit, None
 
 
 class Shift:

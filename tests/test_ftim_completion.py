@@ -19,13 +19,13 @@ from ftim.completion.ftim import (
     BLEND,
     CORRECTION_RANGE,
     DARKEST,
-    TRUST_OFFSET,
     corrected,
-    doubts,
     fit_parameters,
+    light_of,
     smooth_factor,
+    uncertainty_of,
 )
-from ftim.completion.layers import AlbedoLayers, build_layers, layers_one_by_one
+from ftim.completion.layers import build_layers, layers_one_by_one
 from ftim.completion.network import PARAMETERS, Decoded
 from ftim.completion.settings import FULL, IMAGE_TO_IMAGE, PAPER, Settings
 from ftim.morphable import EXPRESSIONS
@@ -36,6 +36,7 @@ from tests.tiny_training import WIDTHS, tiny_network
 
 FORMS: dict[str, Settings] = {
     "full": FULL,
+    "uncertain": replace(FULL, visibility=False),
     "paper": PAPER,
     "divide": replace(PAPER, lighting="divide"),
     "image_to_image": IMAGE_TO_IMAGE,
@@ -66,13 +67,13 @@ def completion(name: str, scale: int, learnt: float = 0.1) -> FtimCompletion | P
     return network_completion(name, renderer(), template(), network, settings)
 
 
-def ours(scale: int, distrust: float = 0.0, learnt: float = 1.0) -> FtimCompletion:
-    """FTIM that says much about the light, and adds ``distrust`` to its doubt in what was seen."""
-    settings = form("full", scale)
+def ours(scale: int, last_gain: float = 0.0, learnt: float = 1.0, name: str = "full") -> FtimCompletion:
+    """FTIM that says much about the light, and adds to its last gain: its trust in what was seen, or its distrust."""
+    settings = form(name, scale)
     network = tiny_network(settings, learnt=learnt)
     assert network.to_gains is not None and network.to_gains.bias is not None
     with torch.no_grad():
-        network.to_gains.bias[-1] = distrust
+        network.to_gains.bias[-1] = last_gain
     method = network_completion("ftim", renderer(), template(), network, settings)
     assert isinstance(method, FtimCompletion)
     return method
@@ -116,7 +117,7 @@ def test_every_texel_is_filled_whatever_was_seen(name: str, scale: int, view: st
         assert torch.isfinite(field).all()
     assert float(texture.albedo.min()) > DARKEST - 1e-6
     assert float(texture.texture.min()) > 0.5 * DARKEST * 0.05
-    assert torch.equal(texture.residual, torch.ones_like(texture.residual)) == (name != "full")
+    assert torch.equal(texture.residual, torch.ones_like(texture.residual)) == (name not in ("full", "uncertain"))
 
 
 @pytest.mark.parametrize(("scale", "view"), list(itertools.product(SCALES, ("half", "all", "none"))))
@@ -129,10 +130,10 @@ def test_texture_is_albedo_times_shading_times_residual(scale: int, view: str) -
     of = fit()
     mask = views()[view]
     partial = photograph(pored(), mask, of)
-    # What was seen at the top is doubtful: there the texture keeps what the albedo may give up.
+    # What was seen at the top is uncertain: there the texture keeps what the albedo may give up.
     confidence = partial.confidence.clone()
     confidence[:, :, : SIZE // 3] *= 0.5
-    texture = ours(scale, distrust=30.0)(replace(partial, confidence=confidence), of)
+    texture = ours(scale, 30.0, name="uncertain")(replace(partial, confidence=confidence), of)
     product = texture.albedo * renderer().shading(of).clamp_min(0.05) * texture.residual
     difference = (texture.texture - product)[0].abs().amax(0)
     sure = deep(confidence[0, 0], round(2 * BLEND * SIZE))
@@ -140,18 +141,18 @@ def test_texture_is_albedo_times_shading_times_residual(scale: int, view: str) -
     assert bool(sure.any()) == (view != "none")
     assert float(difference[sure | unseen].max()) < 1e-5
     assert float(texture.residual.log().std()) > 0.1, "or it would hold without a residual"
-    doubtful = charts() & (mask > 0)
-    doubtful[SIZE // 3 :] = False
-    assert view == "none" or float(difference[doubtful].mean()) > 0.01
+    uncertain = charts() & (mask > 0)
+    uncertain[SIZE // 3 :] = False
+    assert view == "none" or float(difference[uncertain].mean()) > 0.01
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @torch.no_grad()
 def test_ftim_cannot_change_the_detail_of_well_seen_skin(scale: int) -> None:
-    """All that it says of such skin is light without detail: pores and mark are those of the photograph."""
+    """All that it says of such skin is light with little detail: pores and mark are those of the photograph."""
     of = fit()
     partial = photograph(pored(), views()["all"], of)
-    albedo = ours(scale)(partial, of).albedo
+    albedo = ours(scale, 40.0)(partial, of).albedo
     lit = partial.color / renderer().shading(of).clamp_min(0.05)
     inner = (..., slice(SIZE // 4, -SIZE // 4), slice(SIZE // 6, -SIZE // 6))
     said, seen = (albedo[inner] / lit[inner]).log(), lit[inner].log()
@@ -160,16 +161,16 @@ def test_ftim_cannot_change_the_detail_of_well_seen_skin(scale: int) -> None:
     assert skin.any()
     for index in range(2):
         bands = [split_bands(field)[0][index][..., 8:-8, 8:-8][..., skin] for field in (said, seen)]
-        assert float(bands[0].std()) < 0.05 * float(bands[1].std())
+        assert float(bands[0].std()) < 0.1 * float(bands[1].std())
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @torch.no_grad()
 def test_residual_is_the_last_three_channels_of_the_smooth_field(scale: int) -> None:
-    """The first three are of what is made up, and leave seen skin and the light alone."""
+    """The first three are of what is made up, and leave seen skin and the light alone. Mirrored skin lost its light."""
     of, mask = fit(), views()["half"]
     partial = photograph(person(), mask, of)
-    silent = ours(scale, learnt=0.0)
+    silent = ours(scale, 40.0, learnt=0.0)
     field = torch.tensor([0.2, -0.1, 0.3, 0.1, -0.2, 2.0])
     assert silent.network.to_smooth is not None and silent.network.to_smooth.bias is not None
     before = silent(partial, of)
@@ -184,12 +185,12 @@ def test_residual_is_the_last_three_channels_of_the_smooth_field(scale: int) -> 
     seen, unseen = deep(mask, round(2 * BLEND * SIZE)) & skin, skin & (mask == 0)
     assert torch.allclose(after.albedo[0, :, seen], (before.albedo / factor[1])[0, :, seen], atol=1e-5)
     smooth = (after.albedo / before.albedo)[0, :, unseen].median(1).values
-    assert torch.allclose(smooth, factor[0, :, 0, 0], rtol=0.05)
+    assert torch.allclose(smooth, (factor[0] / factor[1])[:, 0, 0], rtol=0.05)
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @torch.no_grad()
-def test_albedo_gives_up_doubtful_skin_and_texture_keeps_it(scale: int) -> None:
+def test_albedo_gives_up_uncertain_skin_and_texture_keeps_it(scale: int) -> None:
     """Stripes on one cheek where confidence is a half: a network that distrusts takes them out of the albedo alone."""
     of, place = fit(), (0, slice(None), slice(72, 96), slice(20, 44))
     stripes = torch.tensor([0.7, 0.7, 1.3, 1.3]).repeat(6)
@@ -199,7 +200,7 @@ def test_albedo_gives_up_doubtful_skin_and_texture_keeps_it(scale: int) -> None:
     confidence = partial.confidence.clone()
     confidence[..., 68:100, 16:48] = 0.5
     partial = replace(partial, confidence=confidence)
-    given_up, kept = (ours(scale, distrust, learnt=0.0)(partial, of) for distrust in (30.0, -30.0))
+    given_up, kept = (ours(scale, gain, 0.0, "uncertain")(partial, of) for gain in (30.0, -30.0))
 
     def share(albedo: Tensor) -> float:
         """Of the stripes."""
@@ -211,6 +212,23 @@ def test_albedo_gives_up_doubtful_skin_and_texture_keeps_it(scale: int) -> None:
     assert share(kept.albedo) == pytest.approx(0.5, abs=0.1)
     for texture in (given_up, kept):
         assert torch.allclose(texture.texture[place], partial.color[place], atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@torch.no_grad()
+def test_what_is_no_skin_is_neither_kept_nor_mirrored(scale: int) -> None:
+    """A network that takes nothing for skin leaves the template, in albedo and texture; one that takes all keeps it."""
+    of, partial = fit(), photograph(person(), views()["half"], fit())
+    nothing, everything = (ours(scale, gain, learnt=0.0)(partial, of) for gain in (-40.0, 40.0))
+    assert nothing.skin is not None and everything.skin is not None
+    seen = partial.visibility[0, 0] > 0
+    assert float(nothing.skin[0, 0, seen].max()) < 1e-3 < 0.999 < float(everything.skin[0, 0, seen].min())
+    assert bool((nothing.skin[0, 0, ~seen] == 1).all()), "what was not seen cannot be given up"
+    inner = deep(views()["half"], round(2 * BLEND * SIZE))
+    assert float((nothing.albedo[0] - template())[:, inner].abs().mean()) < 3e-3
+    torch.testing.assert_close(everything.texture[0, :, inner], partial.color[0, :, inner])
+    assert float((nothing.texture - partial.color)[0, :, inner].abs().mean()) > 0.02
+    assert float((nothing.albedo[0] - template())[:, inner.flip(-1)].abs().mean()) < 3e-3
 
 
 @pytest.mark.parametrize(("scale", "view"), list(itertools.product(SCALES, ("half", "noise", "speck"))))
@@ -256,24 +274,23 @@ def test_larger_maps_carry_the_seen_sides_pores_to_the_other_side() -> None:
     assert float(torch.corrcoef(torch.stack([got.flatten(), wanted.flatten()]))[0, 1]) > 0.95
 
 
-def layers_of(albedo: Tensor, alpha: Tensor) -> AlbedoLayers:
-    return AlbedoLayers(alpha, alpha.flip(-1), torch.ones_like(albedo), albedo, albedo)
-
-
 def test_correction_of_a_plain_albedo_is_the_formula() -> None:
-    """Without detail: colour times exp of the bounded field, plus the free picture; doubt alone gives up skin."""
+    """Without detail: colour times exp of the bounded field, plus the free picture."""
     plain = torch.tensor([0.5, 0.4, 0.3])[None, :, None, None].expand(2, 3, 32, 32)
-    alpha, doubt = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32)
     field, gains, free = torch.randn(2, 6, 32, 32), torch.randn(2, 3, 32, 32), 0.05 * torch.randn(2, 3, 32, 32)
-    fill = corrected(layers_of(plain, alpha), doubt, Decoded(free, gains, field))
+    picture = corrected(plain, Decoded(free, gains, field, field[:, :0]))
     factor = (CORRECTION_RANGE * (field[:, :3] / CORRECTION_RANGE).tanh()).exp()
     assert float(factor.log().abs().max()) <= CORRECTION_RANGE
-    assert torch.allclose(fill.picture, (plain * factor + free).clamp_min(DARKEST), atol=1e-5)
-    distrust = 1 / (1 + (-(gains[:, 2:] + TRUST_OFFSET)).exp())
-    assert torch.allclose(fill.keep, alpha * (1 - distrust * doubt))
-    assert torch.equal(
-        corrected(layers_of(plain, alpha), torch.zeros_like(doubt), Decoded(free, gains, field)).keep, alpha
-    )
+    assert torch.allclose(picture, (plain * factor + free).clamp_min(DARKEST), atol=1e-5)
+
+
+def test_residual_light_is_the_product_of_both_fields() -> None:
+    smooth, quarter = torch.randn(1, 6, 8, 8), torch.randn(1, 3, 8, 8)
+    nothing = torch.zeros(1, 3, 8, 8)
+    both = light_of(Decoded(nothing, nothing, smooth, quarter))
+    torch.testing.assert_close(both, smooth_factor(smooth[:, 3:]) * smooth_factor(quarter))
+    alone = light_of(Decoded(nothing, nothing, smooth, quarter[:, :0]))
+    torch.testing.assert_close(alone, smooth_factor(smooth[:, 3:]))
 
 
 def test_smooth_factor_is_bounded_and_begins_at_its_slope() -> None:
@@ -284,33 +301,33 @@ def test_smooth_factor_is_bounded_and_begins_at_its_slope() -> None:
     assert torch.allclose(factor, -factor.flip(0), atol=0.002)
 
 
-def test_doubt_is_of_unsure_skin_and_of_skin_much_steeper_than_its_mirror_image() -> None:
+def test_uncertain_is_unsure_skin_and_of_skin_much_steeper_than_its_mirror_image() -> None:
     ones, flat = torch.ones(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.9)
     weight = torch.tensor([[1.0, 0.75], [0.5, 0.0]]).view(1, 1, 2, 2)
-    assert doubts(weight, torch.zeros_like(ones), flat).flatten().tolist() == [0, 0.5, 1, 1]
+    assert uncertainty_of(weight, torch.zeros_like(ones), flat).flatten().tolist() == [0, 0.5, 1, 1]
     turned = torch.tensor([0.5, 0.9]).expand(1, 1, 2, 2)
-    assert doubts(0.9 * ones, ones, turned)[0, 0, 0].tolist() == pytest.approx([1.0, 0.2])
+    assert uncertainty_of(0.9 * ones, ones, turned)[0, 0, 0].tolist() == pytest.approx([1.0, 0.2])
     no_mirror_image = torch.zeros_like(ones)
-    assert doubts(0.9 * ones, no_mirror_image, turned)[0, 0, 0].tolist() == pytest.approx([0.2, 0.2])
+    assert uncertainty_of(0.9 * ones, no_mirror_image, turned)[0, 0, 0].tolist() == pytest.approx([0.2, 0.2])
 
 
-def test_no_doubt_where_confidence_is_full() -> None:
+def test_nothing_is_uncertain_where_confidence_is_full() -> None:
     """However steep, and whatever its mirror image: such skin is the photograph's."""
     generator = torch.Generator().manual_seed(0)
     mirrored, cosine = torch.rand(2, 1, 2, 16, 16, generator=generator)
-    assert not doubts(torch.ones(1, 1, 16, 16), mirrored[None], cosine[None]).any()
-    almost = doubts(torch.full((1, 1, 16, 16), 0.99), mirrored[None], cosine[None])
+    assert not uncertainty_of(torch.ones(1, 1, 16, 16), mirrored[None], cosine[None]).any()
+    almost = uncertainty_of(torch.full((1, 1, 16, 16), 0.99), mirrored[None], cosine[None])
     assert 0 < float(almost.max()) <= 0.1 + 1e-6, "it grows from there without a step"
 
 
 def test_gains_decide_how_much_detail_stays_but_for_the_finest() -> None:
-    albedo, alpha = 0.3 + 0.4 * torch.rand(1, 3, 32, 32), torch.ones(1, 1, 32, 32)
+    albedo = 0.3 + 0.4 * torch.rand(1, 3, 32, 32)
     nothing = torch.zeros(1, 3, 32, 32)
-    all_of_it = corrected(layers_of(albedo, alpha), alpha, Decoded(nothing, torch.full((1, 3, 32, 32), 30.0), nothing))
-    assert torch.allclose(all_of_it.picture, albedo, atol=1e-5)
-    none = corrected(layers_of(albedo, alpha), alpha, Decoded(nothing, torch.full((1, 3, 32, 32), -30.0), nothing))
+    high = torch.full((1, 3, 32, 32), 30.0)
+    assert torch.allclose(corrected(albedo, Decoded(nothing, high, nothing, nothing)), albedo, atol=1e-5)
+    none = corrected(albedo, Decoded(nothing, -high, nothing, nothing))
     finest = split_bands(albedo)[0][0]
-    assert float((none.picture - finest)[..., 8:-8, 8:-8].std()) < 0.2 * float(albedo.std())
+    assert float((none - finest)[..., 8:-8, 8:-8].std()) < 0.2 * float(albedo.std())
     assert float(finest.std()) > 0.3 * float(albedo.std())
 
 

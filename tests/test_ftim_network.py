@@ -28,7 +28,7 @@ from ftim.filters import enlarge, shrink
 from tests.tiny_training import WIDTHS, awaken
 
 SIDE = 64
-SETTINGS = NetworkSettings(5, gains=4, smooth=3, widths=WIDTHS)
+SETTINGS = NetworkSettings(5, gains=4, smooth=3, quarter=2, widths=WIDTHS)
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def maps(batch: int = 2, inputs: int = 5) -> tuple[Tensor, Tensor]:
 
 
 def pictures(decoded: Decoded) -> list[Tensor]:
-    return [decoded.free, decoded.gains, decoded.smooth]
+    return [decoded.free, decoded.gains, decoded.smooth, decoded.quarter]
 
 
 def awake(settings: NetworkSettings = SETTINGS) -> TextureNetwork:
@@ -54,10 +54,10 @@ def awake(settings: NetworkSettings = SETTINGS) -> TextureNetwork:
     ("gains", "smooth", "gated", "parameters"), list(itertools.product((0, 4), (0, 3), (0, 1), (0, 1)))
 )
 def test_shapes_and_an_untrained_network_says_nothing(gains: int, smooth: int, gated: int, parameters: int) -> None:
-    network = TextureNetwork(NetworkSettings(5, gains, smooth, WIDTHS, bool(gated), bool(parameters)))
+    network = TextureNetwork(NetworkSettings(5, gains, smooth, smooth, WIDTHS, bool(gated), bool(parameters)))
     decoded = network(*maps())
     assert [tuple(picture.shape) for picture in pictures(decoded)] == [
-        (2, channels, SIDE, SIDE) for channels in (3, gains, smooth)
+        (2, channels, SIDE, SIDE) for channels in (3, gains, smooth, smooth)
     ]
     assert all(not picture.any() for picture in pictures(decoded))
 
@@ -66,7 +66,7 @@ def test_an_untrained_network_can_begin_to_learn() -> None:
     network = TextureNetwork(SETTINGS)
     decoded = network(*maps())
     torch.stack([picture.sum() for picture in pictures(decoded)]).sum().backward()
-    for head in (network.to_free, network.to_gains, network.to_smooth):
+    for head in (network.to_free, network.to_gains, network.to_smooth, network.to_quarter):
         assert head is not None and head.weight.grad is not None and head.bias is not None
         assert head.weight.grad.any() and head.bias.grad is not None and head.bias.grad.any()
 

@@ -17,7 +17,7 @@ from ftim.pipeline import Pipeline
 from ftim.render.pose import pose_head
 from ftim.render.shading import SHADING_FLOOR, luminance, shade
 from ftim.structures import Fit, PartialTexture
-from ftim.tone import part_mask
+from ftim.tone import ToneMover, part_mask, photographed_tone, with_tone
 from tests.small_school import CROP, fit_of
 from tests.small_school import pipeline as small_pipeline
 
@@ -103,7 +103,11 @@ def test_a_displaced_head_has_grey_openings_too() -> None:
 @pytest.mark.parametrize("name", ["ftim", "mirror", "telea"])
 def test_teeth_of_a_brown_face_are_not_blue(name: str) -> None:
     pipe, fit = pipeline(), brown_fit()
-    texture, _ = pipe.toned(pipe.completion(name)(photographed(), fit), photographed(), fit)
+    completed = pipe.completion(name)(photographed(), fit)
+    texel = pipe.uv.atlas.texel
+    tone = photographed_tone(pipe.uv.shading_at(fit, torch.arange(len(texel))), torch.ones(len(texel)))
+    mover = ToneMover(pipe.uv)
+    texture, _ = with_tone(completed, fit, tone[None], mover.teeth, mover.openings)
     teeth = part_mask(pipe.model, pipe.uv.atlas, (Region.TEETH,))[0, 0] > 0
     red, _, blue = texture.albedo[0, :, teeth].mean(1).tolist()
     assert blue < red

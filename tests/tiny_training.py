@@ -84,7 +84,13 @@ def tiny_network(settings: Settings, seed: int = 0, learnt: float = 0.1) -> Text
 
 def awaken(network: TextureNetwork, deviation: float) -> None:
     """Give the layers that begin at 0 weights, as if something had been learnt."""
-    for layer in (network.to_free, network.to_gains, network.to_smooth, network.parameters_to_latent):
+    for layer in (
+        network.to_free,
+        network.to_gains,
+        network.to_smooth,
+        network.to_quarter,
+        network.parameters_to_latent,
+    ):
         if layer is not None:
             nn.init.normal_(layer.weight, std=deviation)
 

@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 from tyro.extras import SubcommandApp
 
 from ftim import __version__
+from ftim.cli.data import run_data
 from ftim.cli.shell_completion import Shell, completion_script
 from ftim.errors import FtimError, PhotosFailedError, SettingsError, TrainingStopped
 from ftim.repository import PROGRAMS, run_program
@@ -110,6 +111,11 @@ def reconstruct(
         )
 
 
+def data() -> None:
+    """Make what training learns from besides photographs: albedos, rendered heads. See ftim data --help."""
+    run_data(())
+
+
 def benchmark() -> None:
     """Score methods on photographs and write the tables, with the repository's benchmark/run.py."""
     run_program("benchmark", ())
@@ -142,6 +148,7 @@ def build_app(training: bool) -> SubcommandApp:
         app.command(help=TRAINING)(train)
     else:
         app.command(name="train", help=TRAINING)(lambda: None)
+    app.command(data)
     app.command(benchmark)
     app.command(demo)
     app.command(completion)
@@ -161,6 +168,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         first = arguments[0] if arguments else ""
         if first in PROGRAMS:
             run_program(first, arguments[1:])
+        elif first == "data":
+            run_data(arguments[1:])
         else:
             build_app(training=first == "train").cli(prog="ftim", description=DESCRIPTION, args=arguments)
     except TrainingStopped as error:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from ftim import __version__
+from ftim.data.rendered.render import folder_digest
 from ftim.device import choose_device
 from ftim.errors import DatasetError
 from ftim.losses import load_loss_networks
@@ -73,7 +74,8 @@ def train(config: TrainingConfig, quiet: bool = False) -> Trainer:
         "licences": data.licences,
     }
     if rendered is not None:
-        about["rendered heads"] = len(rendered.files)
+        assert config.rendered is not None
+        about["rendered heads"] = {"count": len(rendered.files), "sha256": folder_digest(config.rendered)}
     if config.initial is not None:
         about["steps before"] = read_initial(config.initial).steps
     if join_processes()[0] == 0:

@@ -29,7 +29,7 @@ DOCUMENTS = (README, ROOT / "docs" / "decisions.md")
 DISTRIBUTIONS = "distributions.png"
 OVERLAYS = "overlays.png"
 WORST = "worst.png"
-"""Made by scripts/worst_cases.py."""
+"""Made by scripts/measure/worst_cases.py."""
 PAPER_TABLES: dict[str, tuple[Callable[[Path], bool], Callable[[Path], str], Callable[[Path], None]]] = {
     table1.NAME: (table1.complete, table1.table1_markdown, table1.write_table1),
     ablation.NAME: (ablation.complete, ablation.table2_markdown, ablation.write_table2),

@@ -2,7 +2,7 @@
 
     python benchmark/train_baseline.py --name deca --data ../data
 
-Then ``python scripts/publish_baselines.py`` makes weights and cards of the finished runs.
+Then ``python -m scripts.publish.baselines`` makes weights and cards of the finished runs.
 """
 
 from __future__ import annotations

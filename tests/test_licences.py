@@ -28,7 +28,7 @@ def rows() -> list[str]:
 
 def shipped() -> list[Path]:
     kinds = ("*.safetensors", "*.png", "*.txt")
-    places = ("ftim", "benchmark/baselines/data", "scripts/head")
+    places = ("ftim", "benchmark/baselines/data", "scripts/bake/open_head")
     return sorted(path.relative_to(ROOT) for place in places for kind in kinds for path in (ROOT / place).rglob(kind))
 
 

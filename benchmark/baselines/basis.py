@@ -75,7 +75,7 @@ def save_basis(basis: AlbedoBasis, about: dict[str, Any], path: Path = BASIS_PAT
 
 def load_basis(path: Path = BASIS_PATH, device: torch.device | str = "cpu") -> AlbedoBasis:
     """Raises ``ModelFileError`` when the file is missing, damaged or of another version."""
-    remedy = "Take it from the repository again, or make it: python scripts/bake_albedo_basis.py"
+    remedy = "Take it from the repository again, or make it: python -m scripts.bake.albedo_basis"
     try:
         with safe_open(str(path), framework="pt") as file:
             about = json.loads((file.metadata() or {})["about"])

@@ -1,6 +1,6 @@
 """Runs that are killed, interrupted or cannot write, again and again: nothing half-written, lost or done twice.
 
-    python scripts/measure/faults.py --kills 100
+    python -m scripts.measure.faults --kills 100
 
 ``ftim reconstruct``, ``benchmark/run.py`` and ``ftim train`` are started on a few real photographs, killed with SIGKILL
 at random moments, looked at, and resumed until they end; what is there then is compared with a run that nobody
@@ -21,9 +21,6 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-
-if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import torch
 import tyro

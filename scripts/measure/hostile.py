@@ -1,6 +1,6 @@
 """Thousands of broken and malicious files: each ends in a result or an error of ftim's, soon and in little memory.
 
-    python scripts/measure/hostile.py --cases 2400 --seed 0
+    python -m scripts.measure.hostile --cases 2400 --seed 0
 
 Pictures are read as every photograph is, portraits and one in forty go on to the head; reports, weights, checkpoints,
 pickles and archives go to their readers. A process that answers no more or takes too much memory is killed and counted.
@@ -23,9 +23,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-
-if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import torch
 import tyro

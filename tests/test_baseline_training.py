@@ -12,12 +12,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from benchmark.baselines.basis import BASIS_PATH, save_basis
-from benchmark.baselines.build import BASELINES
-from benchmark.baselines.config import WARM_UP, BaselineConfig
-from benchmark.baselines.training import TERMS, BaselineTrainer
-from benchmark.baselines.weights import baseline_path, history, load_baseline, save_baseline, total_steps
 from benchmark.methods.base import note_of
+from benchmark.retrained.basis import BASIS_PATH, save_basis
+from benchmark.retrained.build import BASELINES
+from benchmark.retrained.config import WARM_UP, BaselineConfig
+from benchmark.retrained.training import TERMS, BaselineTrainer
+from benchmark.retrained.weights import baseline_path, history, load_baseline, save_baseline, total_steps
 from ftim.assets import sha256_of
 from ftim.completion.weights import load_weights, weights_path
 from ftim.errors import ModelFileError, SettingsError, TrainingError

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.baselines.appearance import Appearance
-from benchmark.baselines.basis import SIDE, AlbedoBasis, load_basis, save_basis
-from benchmark.baselines.build import BASELINES, build_baseline
-from benchmark.baselines.model import Baseline
+from benchmark.retrained.appearance import Appearance
+from benchmark.retrained.basis import SIDE, AlbedoBasis, load_basis, save_basis
+from benchmark.retrained.build import BASELINES, build_baseline
+from benchmark.retrained.model import Baseline
 from ftim.errors import ModelFileError
 from tests.small_school import COMPONENTS, basis, example, inputs, lesson, painter, pipeline
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.figures import draw_distributions
-from benchmark.provenance import ROOT, data_hash, provenance, shipped_files, weights_of
-from benchmark.records import RecordError, Result, Row, Scores, summarise
-from benchmark.tables import (
+from benchmark.runner.provenance import ROOT, data_hash, provenance, shipped_files, weights_of
+from benchmark.runner.records import RecordError, Result, Row, Scores, summarise
+from benchmark.runner.work_log import WorkLog
+from benchmark.tables.figures import draw_distributions
+from benchmark.tables.pages import (
     blocks_markdown,
     blocks_of,
     fill_readme,
@@ -22,7 +23,6 @@ from benchmark.tables import (
     readme_blocks,
     write_tables,
 )
-from benchmark.work_log import WorkLog
 from ftim.metrics.dlib_face import ASSET as DLIB_ASSET
 
 GOOD = Scores(0.1, 30.0, 0.9, 0.2, 0.8, 0.4)

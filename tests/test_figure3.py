@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.records import RecordError
+from benchmark.runner.records import RecordError
 from ftim.data import PhotoFile
 from scripts.figures import figure3
 from scripts.figures.figure3 import GAP, LINE, MARGIN, Config, column, draw, face_part, run

@@ -16,8 +16,8 @@ import tyro
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmark.baselines.basis import BASIS_PATH, SIDE, AlbedoBasis, save_basis
-from benchmark.provenance import commit
+from benchmark.retrained.basis import BASIS_PATH, SIDE, AlbedoBasis, save_basis
+from benchmark.runner.provenance import commit
 from ftim.assets import sha256_of
 from ftim.completion.weights import weights_path
 from ftim.pipeline import Pipeline

@@ -12,7 +12,7 @@ import torch
 import tyro
 from torch import Tensor
 
-from benchmark.ablation import ROWS
+from benchmark.tables.ablation import ROWS
 from ftim.data import load_frll
 from ftim.data.frll import EXPRESSIONS, LICENCE, VIEWS
 from ftim.photo import read_photo

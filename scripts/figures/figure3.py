@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from benchmark.methods import Method, build_method, choose_methods
-from benchmark.protocols import to_uint8
-from benchmark.table1 import OURS, ROWS, display_name
+from benchmark.runner.protocols import to_uint8
+from benchmark.tables.table1 import OURS, ROWS, display_name
 from ftim.data import load_frll
 from ftim.data.frll import LICENCE
 from ftim.errors import FtimError

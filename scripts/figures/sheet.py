@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from benchmark.protocols import to_uint8
+from benchmark.runner.protocols import to_uint8
 from ftim.outputs import whole_file
 
 LABEL = 18

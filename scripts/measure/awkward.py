@@ -23,8 +23,8 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmark.provenance import provenance
-from benchmark.records import write_text
+from benchmark.runner.provenance import provenance
+from benchmark.runner.records import write_text
 from ftim.data import load_frll, load_official_portraits
 from ftim.data.frll import LICENCE
 from ftim.errors import FtimError

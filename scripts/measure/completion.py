@@ -32,7 +32,7 @@ import tyro
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmark.provenance import provenance
+from benchmark.runner.provenance import provenance
 from ftim.build import COMPLETIONS, DEFAULT_COMPLETION
 from ftim.completion import Completion
 from ftim.completion.fill import region_atlas

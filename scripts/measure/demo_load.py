@@ -24,7 +24,7 @@ from gradio_client.client import Job
 from gradio_client.utils import Status
 from tqdm import tqdm
 
-from benchmark.provenance import provenance
+from benchmark.runner.provenance import provenance
 from ftim.data import load_portraits
 from ftim.errors import FtimError
 from ftim.outputs import whole_file

@@ -23,7 +23,7 @@ import tyro
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmark.provenance import provenance
+from benchmark.runner.provenance import provenance
 from ftim.data import load_frll
 from ftim.errors import FtimError
 from ftim.outputs import whole_file

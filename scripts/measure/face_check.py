@@ -26,8 +26,8 @@ import tyro
 from PIL import Image
 from tqdm import tqdm
 
-from benchmark.provenance import provenance
-from benchmark.records import write_text
+from benchmark.runner.provenance import provenance
+from benchmark.runner.records import write_text
 from ftim.data import load_celeba, load_frll, load_official_portraits, load_portraits
 from ftim.detector import MIN_FACE_SIDE
 from ftim.errors import FaceError

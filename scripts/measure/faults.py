@@ -26,8 +26,8 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from benchmark.provenance import provenance
-from benchmark.records import write_text
+from benchmark.runner.provenance import provenance
+from benchmark.runner.records import write_text
 from scripts.measure.fault_jobs import JOBS, Job, Reconstruct
 
 OUTPUT = Path("results/faults.json")

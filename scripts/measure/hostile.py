@@ -28,8 +28,8 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from benchmark.provenance import provenance
-from benchmark.records import write_text
+from benchmark.runner.provenance import provenance
+from benchmark.runner.records import write_text
 from ftim.errors import FtimError
 from ftim.photo import Photograph, open_photo, read_photo
 from ftim.pipeline import Pipeline

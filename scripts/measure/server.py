@@ -23,8 +23,8 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from benchmark.provenance import provenance
-from benchmark.records import write_text
+from benchmark.runner.provenance import provenance
+from benchmark.runner.records import write_text
 from scripts.measure.demo_load import Served
 from scripts.measure.server_abuse import KINDS, Slowly, files_below
 

@@ -17,12 +17,12 @@ import tyro
 from torch import Tensor
 
 from benchmark.methods import TextureMethod, build_method
-from benchmark.pictures import save_png
-from benchmark.protocols import CrossViewError
-from benchmark.records import RecordError, Result
-from benchmark.table1 import BASELINES, OURS, REFERENCES, display_name, read_rows, row_of
-from benchmark.tables import RESULTS, WORST
-from benchmark.worst_cases import worst_rows
+from benchmark.runner.pictures import save_png
+from benchmark.runner.protocols import CrossViewError
+from benchmark.runner.records import RecordError, Result
+from benchmark.tables.pages import RESULTS, WORST
+from benchmark.tables.table1 import BASELINES, OURS, REFERENCES, display_name, read_rows, row_of
+from benchmark.tables.worst_cases import worst_rows
 from ftim.data import Frll, load_frll
 from ftim.data.frll import EXPRESSIONS, LICENCE, VIEWS, FrllExpression
 from ftim.errors import FtimError

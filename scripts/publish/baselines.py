@@ -1,9 +1,9 @@
-"""Turn finished runs of ``benchmark/train_baseline.py`` into weights that ship: half precision, cards, curves.
+"""Turn finished runs of ``benchmark/retrained/train.py`` into weights that ship: half precision, cards, curves.
 
     python -m scripts.publish.baselines runs/baselines/deca runs/baselines/deng
     python -m scripts.publish.baselines            # the cards anew, after the benchmark has made new results
 
-The averaged weights go to benchmark/baselines/data/<method>.safetensors, the card beside them, the curve to
+The averaged weights go to benchmark/retrained/data/<method>.safetensors, the card beside them, the curve to
 results/figures/training_<method>.png, its numbers, averaged over 20 steps, to results/training/<method>.csv. Where a
 run went on from weights that shipped, the curve of the run before is kept under the same name with `_first` at its end.
 """
@@ -19,11 +19,11 @@ from typing import Annotated, Any
 import tyro
 from safetensors import safe_open
 
-from benchmark.baselines.basis import BASIS_PATH
-from benchmark.baselines.build import BASELINES
-from benchmark.baselines.training import TERMS
-from benchmark.baselines.weights import baseline_path, history, save_baseline, total_steps
-from benchmark.tables import RESULTS
+from benchmark.retrained.basis import BASIS_PATH
+from benchmark.retrained.build import BASELINES
+from benchmark.retrained.training import TERMS
+from benchmark.retrained.weights import baseline_path, history, save_baseline, total_steps
+from benchmark.tables.pages import RESULTS
 from ftim.assets import sha256_of
 from ftim.errors import FtimError, TrainingError
 from ftim.outputs import whole_file
@@ -103,7 +103,7 @@ def card(name: str) -> str:
     return f"""# {name}
 
 {WHAT[name]} Re-implemented and retrained on the open head (source: *retrained*), a row of Table 1; not the authors'
-code or weights. Made by `scripts/publish/baselines.py`; used by `benchmark/methods/{name}.py`.
+code or weights. Made by `scripts/publish/baselines.py`; used by `benchmark/methods/registry.py`.
 
 | | |
 |---|---|

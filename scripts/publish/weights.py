@@ -20,9 +20,9 @@ from typing import Annotated, Any
 import tyro
 
 from benchmark.methods.base import note_of
-from benchmark.provenance import commit
-from benchmark.records import Result
-from benchmark.tables import RESULTS
+from benchmark.runner.provenance import commit
+from benchmark.runner.records import Result
+from benchmark.tables.pages import RESULTS
 from ftim.assets import sha256_of
 from ftim.completion.settings import settings_from_json
 from ftim.completion.weights import SHIPPED, load_weights, save_weights, weights_path

@@ -140,7 +140,7 @@ def test_steps_of_all_runs_count() -> None:
     assert total_steps(first) == 18 and total_steps(second) == 31 and len(history(second)) == 2
 
 
-@pytest.mark.parametrize("harm", ["truncated", "missing", "shape", "infinite", "absent", "basis"])
+@pytest.mark.parametrize("harm", ["truncated", "missing", "shape", "infinite", "absent", "basis", "name"])
 def test_wrong_weights_are_refused(saved: tuple[Path, Path], harm: str) -> None:
     path, basis_path = saved
     with safe_open(str(path), framework="pt") as file:
@@ -151,6 +151,10 @@ def test_wrong_weights_are_refused(saved: tuple[Path, Path], harm: str) -> None:
         path.write_bytes(path.read_bytes()[:-64])
     elif harm == "absent":
         path.unlink()
+    elif harm == "name":
+        about = json.loads(metadata["about"])
+        about["training"]["name"] = "nobody"
+        save_file(tensors, str(path), metadata={"about": json.dumps(about)})
     elif harm == "basis":
         metadata["about"] = json.dumps(json.loads(metadata["about"]) | {"training": {"name": "deng", "basis": "other"}})
         save_file(tensors, str(path), metadata=metadata)

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from benchmark.methods import Drawings, Method, build_method, choose_methods, me
 from benchmark.run import BenchmarkConfig, Data, RunError, evaluate, published_like, report
 from benchmark.runner.evaluate import Evaluation
 from benchmark.runner.records import RecordError, Result
-from benchmark.tables.pages import RESULTS
+from benchmark.tables.pages import RESULTS, ROOT
 from ftim.data import Frll, PhotoFile, PhotoSet
 from ftim.data.frll import EXPRESSIONS, VIEWS
 from ftim.errors import DatasetError, ModelFileError
@@ -425,6 +427,16 @@ def test_methods_are_found() -> None:
     for wrong in ("nobody", "", "base"):
         with pytest.raises(ValueError, match="there is no method"):
             choose_methods(wrong)
+
+
+def test_no_method_is_loaded_before_it_is_built() -> None:
+    code = (
+        "import sys; from benchmark.methods import choose_methods; choose_methods('all'); "
+        "print(any(name.startswith(('benchmark.retrained', 'ftim.official.deca', 'ftim.official.deng')) "
+        "for name in sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert run.stdout == "False\n"
 
 
 def test_all_leaves_out_methods_that_lack_files(monkeypatch, capsys) -> None:

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ftim.errors import ModelFileError
+from ftim.network_files import NetworkFileKind, read_network
 from ftim.outputs import whole_file
 from ftim.structures import Batched
 
 BASIS_PATH = Path(__file__).parent / "data" / "albedo_basis.safetensors"
 BASIS_VERSION = 1
+KIND = NetworkFileKind(
+    "an albedo basis", BASIS_VERSION, "this code",
+    "Take it from the repository again, or make it: python -m scripts.bake.albedo_basis",
+)  # fmt: skip
 SIDE = 256
 """Texels of the map that all baselines work at: that of FTIM's network."""
 
@@ -75,16 +78,12 @@ def save_basis(basis: AlbedoBasis, about: dict[str, Any], path: Path = BASIS_PAT
 
 def load_basis(path: Path = BASIS_PATH, device: torch.device | str = "cpu") -> AlbedoBasis:
     """Raises ``ModelFileError`` when the file is missing, damaged or of another version."""
-    remedy = "Take it from the repository again, or make it: python -m scripts.bake.albedo_basis"
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            about = json.loads((file.metadata() or {})["about"])
-            tensors = {name: file.get_tensor(name) for name in ("mean", "components", "texel")}
-    except Exception as error:  # safetensors raises its own error, OSError, or KeyError for a strange header
-        raise ModelFileError(f"{path} cannot be read as an albedo basis: {error}. {remedy}") from error
-    mean, components, texel = tensors["mean"].float(), tensors["components"].float(), tensors["texel"].long()
-    if about["version"] != BASIS_VERSION or mean.shape != (3, SIDE, SIDE) or components.shape[1:] != (3, len(texel)):
-        raise ModelFileError(f"{path} is not an albedo basis of version {BASIS_VERSION}. {remedy}")
+    file = read_network(path, KIND)
+    with KIND.reading(path):
+        mean, components, texel = (file.tensors[name] for name in ("mean", "components", "texel"))
+    mean, components, texel = mean.float(), components.float(), texel.long()
+    if mean.shape != (3, SIDE, SIDE) or components.shape[1:] != (3, len(texel)):
+        raise file.wrong(f"is not an albedo basis of version {BASIS_VERSION}")
     if not bool(torch.isfinite(mean).all() and torch.isfinite(components).all()):
-        raise ModelFileError(f"{path} holds values that are not finite. {remedy}")
+        raise file.wrong("holds values that are not finite")
     return AlbedoBasis(mean, components, texel).to(device)

@@ -1,16 +1,13 @@
-"""Weights on disk: float16 safetensors that name the albedo basis they belong to. Loading is strict."""
+"""Weights of the baselines on disk, which name the albedo basis they belong to."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmark.retrained.appearance import HeadPainter
@@ -18,10 +15,13 @@ from benchmark.retrained.basis import BASIS_PATH, load_basis
 from benchmark.retrained.build import build_baseline
 from benchmark.retrained.model import Baseline
 from ftim.assets import sha256_of
-from ftim.errors import ModelFileError
-from ftim.outputs import whole_file
+from ftim.network_files import NetworkFileKind, read_about, read_network, save_network
 
 VERSION = 1
+KIND = NetworkFileKind(
+    "weights of a baseline", VERSION, "this code",
+    "Take it from the repository again, or train it: python -m benchmark.retrained.train",
+)  # fmt: skip
 FOLDER = BASIS_PATH.parent
 
 
@@ -41,22 +41,15 @@ def baseline_path(name: str) -> Path:
 
 
 def save_baseline(path: Path, state: Mapping[str, Tensor], training: dict[str, Any]) -> None:
-    """Write in half precision, through a temporary name. The same weights and record give the same bytes."""
-    halves = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in state.items()}
-    about = {"version": VERSION, "training": training}
-    with whole_file(path) as temporary:
-        # One entry only: safetensors writes several in an order that changes from run to run.
-        save_file(halves, str(temporary), metadata={"about": json.dumps(about, sort_keys=True)})
+    """See ``save_network``."""
+    save_network(path, state, {"version": VERSION, "training": training})
 
 
 def read_training(path: Path) -> dict[str, Any]:
     """What a file says of its training. Raises ``ModelFileError`` when it cannot be read."""
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            training: dict[str, Any] = json.loads((file.metadata() or {})["about"])["training"]
-    except Exception as error:  # safetensors raises its own error, OSError, KeyError, TypeError, ValueError
-        raise ModelFileError(f"{path} cannot be read as weights of a baseline: {error}") from error
-    return training
+    about = read_about(path, KIND)
+    with KIND.reading(path):
+        return dict(about["training"])
 
 
 def history(training: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -77,31 +70,14 @@ def load_baseline(path: Path, painter: HeadPainter, basis_path: Path = BASIS_PAT
     Raises ``ModelFileError`` when the file or its basis is missing, damaged, of another version, of another basis, or
     does not hold exactly the tensors of its method, all finite.
     """
-    remedy = "Take it from the repository again, or train it: python -m benchmark.retrained.train"
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            about = json.loads((file.metadata() or {})["about"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        version, training = about["version"], dict(about["training"])
+    file = read_network(path, KIND)
+    with KIND.reading(path):
+        training = dict(file.about["training"])
         name, basis_hash = str(training["name"]), training["basis"]
-    except Exception as error:  # safetensors raises its own error, OSError, KeyError, TypeError, ValueError
-        raise ModelFileError(f"{path} cannot be read as weights of a baseline: {error}. {remedy}") from error
-    if version != VERSION:
-        raise ModelFileError(f"{path} is version {version}, this code reads {VERSION}. {remedy}")
     basis = load_basis(basis_path)
     if basis_hash != sha256_of(basis_path):
-        raise ModelFileError(f"{path} belongs to another albedo basis than {basis_path}. {remedy}")
-    with torch.random.fork_rng(devices=[]):
+        raise file.wrong(f"belongs to another albedo basis than {basis_path}")
+    with KIND.reading(path), torch.random.fork_rng(devices=[]):
         model = build_baseline(name, basis, painter)
-    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in tensors.items()}
-    wrong = sorted(key for key in {*expected, *found} if expected.get(key) != found.get(key))
-    if wrong:
-        raise ModelFileError(
-            f"{path} does not hold the networks of {name}: {', '.join(wrong[:4])} missing, unknown or of another "
-            f"shape. {remedy}"
-        )
-    if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
-        raise ModelFileError(f"{path} holds weights that are not finite. {remedy}")
-    model.load_state_dict({key: value.float() for key, value in tensors.items()})
+    model.load_state_dict(file.state_for(model, f"networks of {name}"))
     return LoadedBaseline(model.eval().requires_grad_(False), training)

@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from safetensors import safe_open
 
 from benchmark.retrained.basis import BASIS_PATH
+from benchmark.retrained.basis import KIND as BASIS_KIND
 from benchmark.retrained.build import BASELINES
 from benchmark.retrained.training import TERMS
-from benchmark.retrained.weights import baseline_path, history, save_baseline, total_steps
+from benchmark.retrained.weights import KIND, baseline_path, history, save_baseline, total_steps
 from benchmark.tables.pages import RESULTS
 from ftim.assets import sha256_of
 from ftim.errors import FtimError, TrainingError
+from ftim.network_files import read_about, read_network
 from ftim.outputs import whole_file
 from ftim.training.checkpoint import Checkpoint
 from ftim.training.log import draw_log, read_log
@@ -85,19 +86,12 @@ def told(run: dict[str, Any]) -> str:
     return f"{', '.join(parts)} ({run['minutes']} minutes, commit {run['commit'][:7]})"
 
 
-def read_about(path: Path) -> dict[str, Any]:
-    """What a file says of itself."""
-    with safe_open(str(path), framework="pt") as file:
-        about: dict[str, Any] = json.loads((file.metadata() or {})["about"])
-    return about
-
-
 def card(name: str) -> str:
     """The model card of shipped weights, from the file itself and the committed results."""
     path = baseline_path(name)
-    training = read_about(path)["training"]
-    with safe_open(str(path), framework="pt") as file:
-        count = sum(file.get_tensor(key).numel() for key in file.keys())  # noqa: SIM118 - no mapping
+    file = read_network(path, KIND)
+    training = file.about["training"]
+    count = sum(value.numel() for value in file.tensors.values())
     data = "\n".join(f"- `{key}`: {value}" for key, value in training["licences"].items())
     steps = "; then from there ".join(told(run) for run in history(training))
     return f"""# {name}
@@ -137,7 +131,7 @@ Licence of the weights: CC BY 4.0, as the FRLL and webmorph photographs ask, wit
 
 def basis_card() -> str:
     """The card of the albedo basis."""
-    about = read_about(BASIS_PATH)
+    about = read_about(BASIS_PATH, BASIS_KIND)
     data = "\n".join(f"- `{key}`: {value}" for key, value in about["licences"].items())
     return f"""# albedo_basis
 

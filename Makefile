@@ -43,10 +43,10 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 hostile: $(INSTALLED)
-	$(BIN)/python scripts/measure/hostile.py $(ARGS)
+	$(BIN)/python -m scripts.measure.hostile $(ARGS)
 
 faults: $(INSTALLED)
-	$(BIN)/python scripts/measure/faults.py $(ARGS)
+	$(BIN)/python -m scripts.measure.faults $(ARGS)
 
 audit: $(INSTALLED)
 	@test -x $(VENV)/audit/bin/pip-audit || \
@@ -57,7 +57,7 @@ audit: $(INSTALLED)
 		"or PyPI's list of them cannot be reached from here; see above" >&2; exit 1; }
 
 figures: $(INSTALLED)
-	$(BIN)/python scripts/make_figures.py $(ARGS)
+	$(BIN)/python -m scripts.figures.hero $(ARGS)
 
 docs: $(INSTALLED)
 	$(BIN)/python -m scripts.docs $(ARGS)

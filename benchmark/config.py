@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from benchmark.provenance import ROOT
-from benchmark.tables import LOCAL, RESULTS
+from benchmark.runner.provenance import ROOT
+from benchmark.tables.pages import LOCAL, RESULTS
 from ftim.build import RegressorName
 from ftim.errors import FtimError
 
@@ -30,7 +30,7 @@ class BenchmarkConfig:
     methods: str = "all"
     """``all`` that have their files, names separated by commas, or ``none``; see benchmark/methods."""
     overlays: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=DIR")] = ()
-    """A folder of overlays that other code wrote, scored as the method NAME; see benchmark/overlays.py."""
+    """A folder of overlays that other code wrote, scored as the method NAME; see benchmark/runner/overlays.py."""
     dataset: Literal["portraits", "portraits_all", "celeba", "frll"] = "portraits"
     """portraits: 109 portraits, fetched when needed; portraits_all: all 609 of them. Both are test photographs alone.
     celeba, frll: from --data or $FTIM_DATA."""

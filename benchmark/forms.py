@@ -21,8 +21,8 @@ import tyro
 
 from benchmark.methods import CompletionMethod, Method
 from benchmark.run import BenchmarkConfig, RunError, evaluate, load_data
-from benchmark.scoring import Scorer
-from benchmark.tables import RESULTS
+from benchmark.runner.scoring import Scorer
+from benchmark.tables.pages import RESULTS
 from ftim.build import network_completion
 from ftim.completion.network import TextureNetwork
 from ftim.completion.settings import settings_from_json

@@ -28,21 +28,29 @@ if __name__ == "__main__":  # started as a file, Python looks for modules beside
 import torch
 import tyro
 
-from benchmark.ablation import DATASETS, PAGE, ROWS, table2_markdown, write_table2
 from benchmark.config import BenchmarkConfig, RunError
-from benchmark.distributed import ALONE, Processes, joined
-from benchmark.evaluate import Evaluation
-from benchmark.figures import draw_distributions
 from benchmark.methods import Method, build_method, choose_methods, note_of
 from benchmark.methods import say_on_stderr as say
-from benchmark.overlays import OverlayFolder, match_folders, match_report
-from benchmark.pictures import PictureFolder
-from benchmark.protocols import CrossViewProtocol, EvaluationProtocol, OverlayProtocol
-from benchmark.provenance import data_hash, provenance
-from benchmark.records import RecordError, Result, write_text
-from benchmark.scoring import Scorer
-from benchmark.tables import DISTRIBUTIONS, DOCUMENTS, OVERLAYS, RESULTS, blocks_markdown, read_table, write_tables
-from benchmark.work_log import WorkLog, remove_logs
+from benchmark.runner.distributed import ALONE, Processes, joined
+from benchmark.runner.evaluate import Evaluation
+from benchmark.runner.overlays import OverlayFolder, match_folders, match_report
+from benchmark.runner.pictures import PictureFolder
+from benchmark.runner.protocols import CrossViewProtocol, EvaluationProtocol, OverlayProtocol
+from benchmark.runner.provenance import data_hash, provenance
+from benchmark.runner.records import RecordError, Result, write_text
+from benchmark.runner.scoring import Scorer
+from benchmark.runner.work_log import WorkLog, remove_logs
+from benchmark.tables.ablation import DATASETS, PAGE, ROWS, table2_markdown, write_table2
+from benchmark.tables.figures import draw_distributions
+from benchmark.tables.pages import (
+    DISTRIBUTIONS,
+    DOCUMENTS,
+    OVERLAYS,
+    RESULTS,
+    blocks_markdown,
+    read_table,
+    write_tables,
+)
 from ftim.data import Frll, PhotoSet, load_celeba, load_frll, load_portraits
 from ftim.errors import FtimError
 from ftim.pipeline import Pipeline
@@ -75,7 +83,7 @@ def load_data(config: BenchmarkConfig) -> Data:
 
 
 def build_protocol(config: BenchmarkConfig, data: Data, pipeline: Pipeline, scorer: Scorer) -> EvaluationProtocol:
-    """See ``benchmark.protocols``."""
+    """See ``benchmark.runner.protocols``."""
     if config.chosen_protocol == "overlay":
         return OverlayProtocol(data.photos.photos, pipeline, scorer)
     assert data.frll is not None

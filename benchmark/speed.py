@@ -25,11 +25,11 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from benchmark.provenance import ROOT, provenance
-from benchmark.records import write_text
-from benchmark.speed_processes import measure_processes
-from benchmark.speed_stages import AIMS, RASTERISE, build_stages
-from benchmark.timing import YARDSTICK, Timing, in_yardsticks, measure
+from benchmark.runner.provenance import ROOT, provenance
+from benchmark.runner.records import write_text
+from benchmark.timing.measure import YARDSTICK, Timing, in_yardsticks, measure
+from benchmark.timing.processes import measure_processes
+from benchmark.timing.stages import AIMS, RASTERISE, build_stages
 from ftim.device import use_threads
 from ftim.errors import FtimError, SettingsError
 from ftim.pipeline import Pipeline

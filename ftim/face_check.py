@@ -29,7 +29,7 @@ MOST_IDENTITY, LARGEST_ERROR = 0.9, 0.05
 """Beyond these a fit makes no sense, whatever the other network says: no face of training reaches half of either."""
 WEIGHTS = (-37.0, 10.7, 10.5, 62.0)
 """Of identity, likeness, log(landmark error) and one: a logistic regression over photographs of training people,
-ordinary ones and such as are made awkward, and made pictures without a face (``scripts/evaluate_face_check.py``)."""
+ordinary ones and such as are made awkward, and made pictures without a face (``scripts/measure/face_check.py``)."""
 WEIGHTS_WITH_NETWORK = (-38.0, 7.7, 13.7, 77.7, 0.28)
 """The same with the other network's log(p / (1 - p)) at the end."""
 WEIGHTS_UPRIGHT = (-16.6, 15.8, 0.7)

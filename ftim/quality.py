@@ -37,7 +37,7 @@ DARKEST = 0.5
 LARGEST_CONTRAST = 2.3
 """7 of the 70 official portraits are above, all lit from one side; none of the others."""
 LARGEST_UNEXPLAINED_LIGHT = 0.12
-"""Twice the largest of training (0.058), with the weights that ship: ``scripts/evaluate_quality.py`` prints it."""
+"""Twice the largest of training (0.058), with the weights that ship: ``scripts/measure/quality.py`` prints it."""
 LARGEST_COVERED_FOREHEAD = 0.4
 """Above are 7 of the training photographs, each with a fringe."""
 LARGEST_COVERED_EYES = 0.11
@@ -54,7 +54,7 @@ BROWS, NOSE, TEMPLES = 0.3, -0.35, 0.8
 PLACES = 4
 LARGEST_IDENTITY_DISTANCE = 9.0
 """Between views of training people left out of the metric: 2.6 % of one person's are above, 66 % of two people's
-(``scripts/bake_identity_metric.py``)."""
+(``scripts/bake/identity_metric.py``)."""
 LEAST_FACENET_COSINE = 0.6
 """Between views of training people: none of one person's are below, 99.9 % of two people's."""
 

@@ -18,12 +18,12 @@ if __name__ == "__main__":
 import pytest
 import torch
 
-import benchmark.provenance
 import benchmark.run as runner
-from benchmark.distributed import Processes
-from benchmark.evaluate import Evaluation
-from benchmark.records import Result
+import benchmark.runner.provenance
 from benchmark.run import BenchmarkConfig, Data, evaluate
+from benchmark.runner.distributed import Processes
+from benchmark.runner.evaluate import Evaluation
+from benchmark.runner.records import Result
 from ftim.data import PhotoFile, PhotoSet
 from tests.fake_pipeline import FakePipeline, as_pipeline, fake_method, fake_scorer
 
@@ -48,8 +48,8 @@ def run(photos: Path, results: Path, resume: bool, pipeline: FakePipeline | None
 def make_quick_and_steady(patch: pytest.MonkeyPatch) -> None:
     """Figures take most of the time, and the code may change meanwhile."""
     patch.setattr(runner, "draw_distributions", lambda results, path: path.touch())
-    patch.setattr(benchmark.provenance, "code_hash", lambda: "code")
-    patch.setattr(benchmark.provenance, "commit", lambda: "commit")
+    patch.setattr(benchmark.runner.provenance, "code_hash", lambda: "code")
+    patch.setattr(benchmark.runner.provenance, "commit", lambda: "commit")
 
 
 def kill_in_second_batch() -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from benchmark.methods import CompletionMethod, Method
-from benchmark.scoring import Scorer
+from benchmark.runner.scoring import Scorer
 from ftim.errors import FaceError, FtimError, NoFaceError
 from ftim.pipeline import Pipeline
 from ftim.structures import Camera, Face, Fit, PartialTexture, Rendering, Texture, View

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.baselines.appearance import HeadPainter, Inputs
-from benchmark.baselines.basis import SIDE, AlbedoBasis
-from benchmark.baselines.lessons import WarmPictures
-from benchmark.baselines.model import Lesson
-from benchmark.baselines.training import School
+from benchmark.retrained.appearance import HeadPainter, Inputs
+from benchmark.retrained.basis import SIDE, AlbedoBasis
+from benchmark.retrained.lessons import WarmPictures
+from benchmark.retrained.model import Lesson
+from benchmark.retrained.training import School
 from ftim.losses import LossNetworks
 from ftim.losses.vgg19 import Vgg19
 from ftim.pipeline import Pipeline

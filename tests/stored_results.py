@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark.methods.base import Source, note_of
-from benchmark.records import RELIT, Result, Row, Scores
+from benchmark.runner.records import RELIT, Result, Row, Scores
 
 SOURCES: dict[str, Source] = {"ftim": "ours", "mean": "reference", "mirror": "reference", "telea": "reference",
                               "deca_official": "official", "theirs": "official"}  # fmt: skip

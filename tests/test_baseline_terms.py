@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from benchmark.baselines.detail import DetailShading
-from benchmark.baselines.losses import (
+from benchmark.retrained.detail import DetailShading
+from benchmark.retrained.losses import (
     asymmetry,
     attended_distance,
     constancy,

@@ -12,12 +12,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from benchmark.baselines.basis import BASIS_PATH, save_basis
-from benchmark.baselines.build import BASELINES
-from benchmark.baselines.config import WARM_UP, BaselineConfig
-from benchmark.baselines.training import TERMS, BaselineTrainer
-from benchmark.baselines.weights import baseline_path, history, load_baseline, save_baseline, total_steps
 from benchmark.methods.base import note_of
+from benchmark.retrained.basis import BASIS_PATH, save_basis
+from benchmark.retrained.build import BASELINES
+from benchmark.retrained.config import WARM_UP, BaselineConfig
+from benchmark.retrained.training import TERMS, BaselineTrainer
+from benchmark.retrained.weights import baseline_path, history, load_baseline, save_baseline, total_steps
 from ftim.assets import sha256_of
 from ftim.completion.weights import load_weights, weights_path
 from ftim.errors import ModelFileError, SettingsError, TrainingError
@@ -140,7 +140,7 @@ def test_steps_of_all_runs_count() -> None:
     assert total_steps(first) == 18 and total_steps(second) == 31 and len(history(second)) == 2
 
 
-@pytest.mark.parametrize("harm", ["truncated", "missing", "shape", "infinite", "absent", "basis"])
+@pytest.mark.parametrize("harm", ["truncated", "missing", "shape", "infinite", "absent", "basis", "name"])
 def test_wrong_weights_are_refused(saved: tuple[Path, Path], harm: str) -> None:
     path, basis_path = saved
     with safe_open(str(path), framework="pt") as file:
@@ -151,6 +151,10 @@ def test_wrong_weights_are_refused(saved: tuple[Path, Path], harm: str) -> None:
         path.write_bytes(path.read_bytes()[:-64])
     elif harm == "absent":
         path.unlink()
+    elif harm == "name":
+        about = json.loads(metadata["about"])
+        about["training"]["name"] = "nobody"
+        save_file(tensors, str(path), metadata={"about": json.dumps(about)})
     elif harm == "basis":
         metadata["about"] = json.dumps(json.loads(metadata["about"]) | {"training": {"name": "deng", "basis": "other"}})
         save_file(tensors, str(path), metadata=metadata)

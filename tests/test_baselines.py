@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.baselines.appearance import Appearance
-from benchmark.baselines.basis import SIDE, AlbedoBasis, load_basis, save_basis
-from benchmark.baselines.build import BASELINES, build_baseline
-from benchmark.baselines.model import Baseline
+from benchmark.retrained.appearance import Appearance
+from benchmark.retrained.basis import SIDE, AlbedoBasis, load_basis, save_basis
+from benchmark.retrained.build import BASELINES, build_baseline
+from benchmark.retrained.model import Baseline
 from ftim.errors import ModelFileError
 from tests.small_school import COMPONENTS, basis, example, inputs, lesson, painter, pipeline
 
@@ -64,7 +64,7 @@ def test_a_basis_survives_the_disk(tmp_path: Path) -> None:
     torch.testing.assert_close(loaded.components, basis().components, rtol=1e-3, atol=1e-4)
     assert (loaded.texel == basis().texel).all()
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ModelFileError, match=r"basis.safetensors cannot be read.*bake_albedo_basis"):
+    with pytest.raises(ModelFileError, match=r"basis.safetensors cannot be read.*scripts\.bake\.albedo_basis"):
         load_basis(path)
 
 

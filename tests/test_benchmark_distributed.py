@@ -16,9 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.distributed import ALONE, PeerError, Processes, ProcessesError, joined
-from benchmark.records import RecordError, Result, Row
-from benchmark.work_log import WorkLog, log_files
+from benchmark.runner.distributed import ALONE, PeerError, Processes, ProcessesError, joined
+from benchmark.runner.records import RecordError, Result, Row
+from benchmark.runner.work_log import WorkLog, log_files
 from ftim.errors import DatasetError
 from tests import distributed_run
 from tests.fake_pipeline import FakePipeline, write_photo
@@ -122,7 +122,7 @@ def key(results: Path) -> dict[str, object]:
 
 EXCHANGE = """
 import sys
-from benchmark.distributed import joined
+from benchmark.runner.distributed import joined
 from ftim.errors import DatasetError, FtimError, OutputError
 
 try:

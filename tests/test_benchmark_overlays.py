@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 import benchmark.run as runner
-from benchmark.overlays import (
+from benchmark.run import BenchmarkConfig, RunError, evaluate
+from benchmark.runner.overlays import (
     OverlayFolder,
     OverlayFolderError,
     OverlayMissingError,
@@ -23,8 +24,7 @@ from benchmark.overlays import (
     match_report,
     split_option,
 )
-from benchmark.records import RecordError, Result
-from benchmark.run import BenchmarkConfig, RunError, evaluate
+from benchmark.runner.records import RecordError, Result
 from ftim.data import PhotoFile
 from ftim.detector import Detection
 from ftim.face import align

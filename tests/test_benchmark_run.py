@@ -2,24 +2,23 @@
 
 import json
 import math
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-import benchmark.methods
-import benchmark.provenance
 import benchmark.run as runner
-from benchmark.evaluate import Evaluation
-from benchmark.methods import Drawings, Method, build_method, choose_methods, ftim_paper, method_names, missing_files
-from benchmark.records import RecordError, Result
+import benchmark.runner.provenance
+from benchmark.methods import Drawings, Method, build_method, choose_methods, method_names, missing_files, registry
 from benchmark.run import BenchmarkConfig, Data, RunError, evaluate, published_like, report
-from benchmark.tables import RESULTS
+from benchmark.runner.evaluate import Evaluation
+from benchmark.runner.records import RecordError, Result
+from benchmark.tables.pages import RESULTS, ROOT
 from ftim.data import Frll, PhotoFile, PhotoSet
 from ftim.data.frll import EXPRESSIONS, VIEWS
 from ftim.errors import DatasetError, ModelFileError
@@ -50,8 +49,8 @@ def data(tmp_path: Path) -> Data:
 def quick_and_steady(monkeypatch) -> None:
     """Figures take most of the time (tests/test_benchmark_tables.py draws them), and the code may change meanwhile."""
     monkeypatch.setattr(runner, "draw_distributions", lambda results, path: path.touch())
-    monkeypatch.setattr(benchmark.provenance, "code_hash", lambda: "code")
-    monkeypatch.setattr(benchmark.provenance, "commit", lambda: "commit")
+    monkeypatch.setattr(benchmark.runner.provenance, "code_hash", lambda: "code")
+    monkeypatch.setattr(benchmark.runner.provenance, "commit", lambda: "commit")
 
 
 def run(
@@ -430,16 +429,23 @@ def test_methods_are_found() -> None:
             choose_methods(wrong)
 
 
-def test_all_leaves_out_methods_that_lack_files(monkeypatch, capsys) -> None:
-    def build(pipeline) -> None:
-        raise DatasetError("theirs.tar is missing")
+def test_no_method_is_loaded_before_it_is_built() -> None:
+    code = (
+        "import sys; from benchmark.methods import choose_methods; choose_methods('all'); "
+        "print(any(name.startswith(('benchmark.retrained', 'ftim.official.deca', 'ftim.official.deng')) "
+        "for name in sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert run.stdout == "False\n"
 
-    for name, missing in (("theirs", ["theirs.tar (research only)", "b.npz"]), ("complete", [])):
-        module = ModuleType(f"benchmark.methods.{name}")
-        module.missing = lambda missing=missing: missing  # type: ignore[attr-defined]
-        module.build = build  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(benchmark.methods, "method_names", lambda: ("complete", "mean", "theirs"))
+
+def test_all_leaves_out_methods_that_lack_files(monkeypatch, capsys) -> None:
+    def build(name: str, pipeline: Pipeline) -> Method:
+        raise DatasetError(f"{name}.tar is missing")
+
+    theirs = registry.Entry(build, lambda name: [f"{name}.tar (research only)", "b.npz"])
+    methods = {"theirs": theirs, "mean": registry.METHODS["mean"], "complete": registry.Entry(build)}
+    monkeypatch.setattr(registry, "METHODS", methods)
     assert choose_methods("all") == ("complete", "mean")
     assert capsys.readouterr().err == "theirs is left out, it lacks theirs.tar (research only), and 1 more\n"
     assert choose_methods("theirs,mean") == ("theirs", "mean"), "a method that is named is not left out"
@@ -464,7 +470,7 @@ def test_methods_are_methods(name: str, real_pipeline: Pipeline) -> None:
 
 
 def test_the_form_of_the_paper_says_what_it_lacks(monkeypatch) -> None:
-    monkeypatch.setattr(ftim_paper, "weights_path", lambda name: Path("/nowhere"))
+    monkeypatch.setattr(registry, "weights_path", lambda name: Path("/nowhere"))
     (missing,) = missing_files("ftim_paper")
     assert missing.startswith("ftim/completion/data/ftim_paper.safetensors ")
     with pytest.raises(ModelFileError, match=r"ftim_paper\.safetensors .*--preset ftim_paper"):

@@ -10,10 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.figures import draw_distributions
-from benchmark.provenance import ROOT, data_hash, provenance, shipped_files, weights_of
-from benchmark.records import RecordError, Result, Row, Scores, summarise
-from benchmark.tables import (
+from benchmark.runner.provenance import ROOT, code_hash, data_hash, provenance, shipped_files, weights_of
+from benchmark.runner.records import RecordError, Result, Row, Scores, summarise
+from benchmark.runner.work_log import WorkLog
+from benchmark.tables.figures import draw_distributions
+from benchmark.tables.pages import (
     blocks_markdown,
     blocks_of,
     fill_readme,
@@ -22,7 +23,6 @@ from benchmark.tables import (
     readme_blocks,
     write_tables,
 )
-from benchmark.work_log import WorkLog
 from ftim.metrics.dlib_face import ASSET as DLIB_ASSET
 
 GOOD = Scores(0.1, 30.0, 0.9, 0.2, 0.8, 0.4)
@@ -243,6 +243,13 @@ def test_files_that_a_method_depends_on() -> None:
     assert weights_of("ftim").keys() == head | {"ftim.safetensors"}
     assert weights_of("deca").keys() == head | {"deca.safetensors", "albedo_basis.safetensors"}
     assert weights_of("ftim")["ftim.safetensors"] == shipped_files()["ftim.safetensors"]
+
+
+def test_the_code_of_scores_leaves_out_only_what_is_there(monkeypatch) -> None:
+    assert code_hash() == code_hash()
+    monkeypatch.setattr("benchmark.runner.provenance.WITHOUT_SCORES", ("run.py", "table.py"))
+    with pytest.raises(FileNotFoundError, match=r"table\.py"):
+        code_hash()
 
 
 def test_data_hash_is_of_contents_in_any_order(tmp_path: Path) -> None:

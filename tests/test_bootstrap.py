@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.bootstrap import RESAMPLES, Comparison, Interval, compare, groups, paired_interval, values
-from benchmark.records import Row, Scores
+from benchmark.runner.records import Row, Scores
+from benchmark.tables.bootstrap import RESAMPLES, Comparison, Interval, compare, groups, paired_interval, values
 from tests.stored_results import stored
 
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 from demo.app import Config, launch
 from demo.studio import FILES
 from ftim.data import load_portraits
-from scripts.demo_screenshots import CHROMIUM, SOFTWARE_GL
+from scripts.figures.demo_screenshots import CHROMIUM, SOFTWARE_GL
 
 PATIENCE = 90_000
 """Milliseconds: a busy machine of one core."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import ftim
-from benchmark.distributed import ALONE
+from benchmark.runner.distributed import ALONE
 from ftim.cli import main
 from ftim.device import choose_device
 from ftim.errors import SettingsError

@@ -19,7 +19,8 @@ from ftim.render.rasterizer import default_rasterizer
 from ftim.render.shading import SHADING_FLOOR, sh_basis
 from ftim.structures import Face, Fit, PartialTexture, Texture, View
 from ftim.uv import UvRenderer
-from scripts.completion_measures import (
+from scripts.measure.completion import YAWS, Measure, Row, summarise, table
+from scripts.measure.completion_measures import (
     BAND,
     EMPTY,
     MIDDLE,
@@ -34,7 +35,6 @@ from scripts.completion_measures import (
     two_lights,
     worst_seam,
 )
-from scripts.evaluate_completion import YAWS, Measure, Row, summarise, table
 from tests.synthetic_head import synthetic_fit, synthetic_head
 
 SIDE = 256

@@ -12,7 +12,7 @@ from torch import Tensor
 from ftim.pipeline import Pipeline
 from ftim.reconstruction import Reconstruction
 from ftim.structures import Rendering
-from scripts.evaluate_detail import detail_kept, gradient_energy
+from scripts.measure.detail import detail_kept, gradient_energy
 
 SIDE = 48
 

@@ -10,12 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.records import RecordError
+from benchmark.runner.records import RecordError
 from ftim.data import PhotoFile
-from scripts import figure3, worst_cases
-from scripts.figure3 import GAP, LINE, MARGIN, Config, column, draw, face_part, run
-from scripts.sheet import LABEL
-from scripts.worst_cases import COLUMNS, parse, worst_pairs
+from scripts.figures import figure3
+from scripts.figures.figure3 import GAP, LINE, MARGIN, Config, column, draw, face_part, run
+from scripts.figures.sheet import LABEL
+from scripts.measure import worst_cases
+from scripts.measure.worst_cases import COLUMNS, parse, worst_pairs
 from tests.fake_pipeline import SIDE, FakePipeline, Shift, as_pipeline, fake_method, write_photo
 from tests.stored_results import stored
 

@@ -17,7 +17,7 @@ from ftim.face_check import LEAST, SURE, FaceEvidence
 from ftim.photo import Photograph, read_photo
 from ftim.pipeline import Pipeline
 from ftim.quality import assess
-from scripts.not_faces import color_wheel, smiley
+from scripts.measure.not_faces import color_wheel, smiley
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ import benchmark.forms as forms
 from benchmark.forms import FormsConfig, FormsTable, averaged, run
 from benchmark.methods import CompletionMethod
 from benchmark.run import RunError
-from benchmark.scoring import Scorer
-from benchmark.tables import RESULTS
+from benchmark.runner.scoring import Scorer
+from benchmark.tables.pages import RESULTS
 from ftim.completion.ftim import FtimCompletion
 from ftim.completion.painting import PaintingCompletion
 from ftim.errors import TrainingError

@@ -254,4 +254,4 @@ def test_shipped_weights_have_a_model_card(name: str) -> None:
     path = weights_path(name)
     text = path.with_suffix(".md").read_text(encoding="utf-8")
     assert text.startswith(f"# {name}\n") and "Licence of the weights" in text
-    assert sha256_of(path) in text, "the card is of other weights: python scripts/publish_weights.py --cards"
+    assert sha256_of(path) in text, "the card is of other weights: python -m scripts.publish.weights --cards"

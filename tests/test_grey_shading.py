@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.baselines.detail import DetailShading
+from benchmark.retrained.detail import DetailShading
 from ftim.merge import merge_views
 from ftim.morphable.model import OPENINGS, Region
 from ftim.pipeline import Pipeline

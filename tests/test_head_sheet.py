@@ -16,8 +16,8 @@ from ftim.errors import SettingsError
 from ftim.morphable import Region
 from ftim.render.rasterizer import default_rasterizer
 from ftim.structures import Rendering, Texture
-from scripts import head_sheet
-from scripts.head_sheet import (
+from scripts.figures import head_sheet
+from scripts.figures.head_sheet import (
     PAPER,
     PLANS,
     Config,
@@ -31,7 +31,7 @@ from scripts.head_sheet import (
     run,
     shortened,
 )
-from scripts.sheet import GAP, LABEL
+from scripts.figures.sheet import GAP, LABEL
 from tests.fake_pipeline import write_photo
 from tests.synthetic_head import synthetic_fit, synthetic_head
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts.head.identity import Bases
-from scripts.head.prior import apply_prior, save_prior, with_prior
+from scripts.bake.open_head.identity import Bases
+from scripts.bake.open_head.prior import apply_prior, save_prior, with_prior
 
 
 def bases() -> Bases:
@@ -32,7 +32,7 @@ def test_prior_of_other_components_is_refused(tmp_path: Path):
     raw = bases()
     save_prior(raw, np.zeros(4), np.eye(4), tmp_path / "prior.safetensors")
     other = Bases(raw.mean, raw.identity * 1.1, raw.identity_mirror, raw.expression)
-    with pytest.raises(ValueError, match=r"refine_head\.py"):
+    with pytest.raises(ValueError, match=r"scripts\.bake\.refine_head"):
         with_prior(other, tmp_path / "prior.safetensors")
 
 

@@ -28,7 +28,7 @@ def rows() -> list[str]:
 
 def shipped() -> list[Path]:
     kinds = ("*.safetensors", "*.png", "*.txt")
-    places = ("ftim", "benchmark/baselines/data", "scripts/head")
+    places = ("ftim", "benchmark/retrained/data", "scripts/bake/open_head")
     return sorted(path.relative_to(ROOT) for place in places for kind in kinds for path in (ROOT / place).rglob(kind))
 
 
@@ -51,7 +51,7 @@ def test_every_fetched_file_has_a_line() -> None:
 def test_what_was_trained_on_earlier_data_says_so() -> None:
     """Weights whose card names photographs that are no longer trained on, and no others."""
     for card in sorted(
-        [*(ROOT / "ftim/completion/data").glob("*.md"), *(ROOT / "benchmark/baselines/data").glob("*.md")]
+        [*(ROOT / "ftim/completion/data").glob("*.md"), *(ROOT / "benchmark/retrained/data").glob("*.md")]
     ):
         folder = card.parent.relative_to(ROOT).as_posix()
         lines = [

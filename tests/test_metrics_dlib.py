@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark import scoring
-from benchmark.scoring import Scorer
+from benchmark.runner import scoring
+from benchmark.runner.scoring import Scorer
 from ftim.assets import ASSETS, AssetStore
 from ftim.data import load_portraits
 from ftim.detector import FaceDetector, detect_face

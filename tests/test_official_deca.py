@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
-from benchmark.methods import deca_official
+from benchmark.methods import build_method, missing_files
 from ftim.official.crops import InnerCrop, deca_crop
 from ftim.official.deca import Deca, shading
 from ftim.official.deca_code import DecaCode
@@ -248,11 +248,11 @@ def test_detail_changes_the_shading(deca: Deca) -> None:
 
 
 def test_as_a_method(deca: Deca, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deca_official, "Deca", type("Loaded", (), {"load": staticmethod(lambda *_, **__: deca)}))
-    method = deca_official.build(Pipeline.build(texture_size=64))
+    monkeypatch.setattr(Deca, "load", lambda *_, **__: deca)
+    method = build_method("deca_official", Pipeline.build(texture_size=64))
     assert (method.name, method.source) == ("deca_official", "official")
     answer(deca, numbers())
     rendering = method.reconstruct(View(grey_face(2), None, grey_face(2).valid, None)).albedo  # type: ignore[arg-type]
     assert rendering.overlay.shape == (2, 3, SIDE, SIDE) and float(rendering.mask.mean()) > 0.1
     monkeypatch.setenv("FTIM_OFFICIAL", str(folder))
-    assert deca_official.missing() == []
+    assert missing_files("deca_official") == ()

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
-from benchmark.methods import deng_official
+from benchmark.methods import build_method, missing_files
 from ftim.official.crops import InnerCrop, deng_crop
 from ftim.official.deng import AMBIENT, Deng, DengCode, rotation, shading
 from ftim.official.networks import DENG_HEADS
@@ -221,14 +221,14 @@ def test_the_photograph_s_end_is_not_drawn_over(deng: Deng) -> None:
 
 
 def test_as_a_method(deng: Deng, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deng_official, "Deng", type("Loaded", (), {"load": staticmethod(lambda *_, **__: deng)}))
-    method = deng_official.build(Pipeline.build(texture_size=64))
+    monkeypatch.setattr(Deng, "load", lambda *_, **__: deng)
+    method = build_method("deng_official", Pipeline.build(texture_size=64))
     assert (method.name, method.source) == ("deng_official", "official")
     answer(deng, plain_code())
     face = with_deng_points(grey_face(2), MIDDLE, PIXELS)
     rendering = method.reconstruct(View(face, None, face.valid, None)).albedo  # type: ignore[arg-type]
     assert rendering.overlay.shape == (2, 3, SIDE, SIDE) and float(rendering.mask.mean()) > 0.2
     monkeypatch.setenv("FTIM_OFFICIAL", str(folder))
-    assert deng_official.missing() == []
+    assert missing_files("deng_official") == ()
     with pytest.raises(ValueError, match="landmarks must be"):
         deng.code(dataclasses.replace(face, landmarks=face.landmarks[:, :68]))

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from benchmark.methods import deca_official, deng_official
+from benchmark.methods import build_method, missing_files
 from ftim.errors import FtimError, OfficialFilesMissingError, OfficialLayoutError
 from ftim.official import missing
 from ftim.official.bfm import load_bfm
@@ -64,11 +64,12 @@ def test_every_missing_file_is_listed(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_methods_and_regressor_say_what_they_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTIM_OFFICIAL", str(tmp_path))
-    assert len(deca_official.missing()) == 6 and deng_official.missing()[0].startswith("epoch_20.pth: Deng's network")
+    assert len(missing_files("deca_official")) == 6
+    assert missing_files("deng_official")[0].startswith("epoch_20.pth: Deng's network")
     pipeline = Pipeline.build(texture_size=64)
     for attempt in (
-        lambda: deca_official.build(pipeline),
-        lambda: deng_official.build(pipeline),
+        lambda: build_method("deca_official", pipeline),
+        lambda: build_method("deng_official", pipeline),
         lambda: Pipeline.build(regressor="deca", texture_size=64),
     ):
         with pytest.raises(OfficialFilesMissingError, match="licence") as caught:

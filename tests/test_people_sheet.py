@@ -13,9 +13,9 @@ from PIL import Image
 from ftim.data.frll import EXPRESSIONS, VIEWS
 from ftim.errors import SettingsError
 from ftim.structures import Face, Rendering
-from scripts import people_sheet
-from scripts.people_sheet import COLUMNS, INSET, PAPER, Config, lines, row, run, with_inset
-from scripts.sheet import LABEL
+from scripts.figures import people_sheet
+from scripts.figures.people_sheet import COLUMNS, INSET, PAPER, Config, lines, row, run, with_inset
+from scripts.figures.sheet import LABEL
 from tests.fake_pipeline import SIDE, FakePipeline, Shift, as_pipeline, write_photo
 
 PEOPLE = ("001", "002", "003", "004", "005", "006")

@@ -21,7 +21,7 @@ from ftim.overlay import skin_cover
 from ftim.photo import read_photo
 from ftim.pipeline import Pipeline
 from ftim.reconstruction import Reconstruction
-from scripts.evaluate_detail import detail_kept
+from scripts.measure.detail import detail_kept
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import table1
-from benchmark.provenance import weights_of
-from benchmark.records import Result
-from benchmark.tables import (
+from benchmark.runner.provenance import weights_of
+from benchmark.runner.records import Result
+from benchmark.tables import table1
+from benchmark.tables.pages import (
     DOCUMENTS,
     PAPER_TABLES,
     RESULTS,
@@ -35,17 +35,17 @@ def test_documents_follow_from_the_json(document: Path) -> None:
     for table, content in blocks:
         if table in PAPER_TABLES:
             complete, block, _ = PAPER_TABLES[table]
-            assert content == (block(RESULTS) if complete(RESULTS) else ""), f"run benchmark/tables.py: {table}"
+            assert content == (block(RESULTS) if complete(RESULTS) else ""), f"python -m benchmark.tables: {table}"
             continue
         assert RESULTS / table in table_folders(RESULTS), f"{document} has a block for {table}, which has no results"
-        assert content == blocks_markdown(read_table(RESULTS / table)), f"run benchmark/tables.py: {table}"
+        assert content == blocks_markdown(read_table(RESULTS / table)), f"python -m benchmark.tables: {table}"
 
 
 def test_table_1_follows_from_the_json() -> None:
     page = RESULTS / table1.PAGE
     assert page.is_file() == table1.complete(RESULTS)
     if page.is_file():
-        assert page.read_text(encoding="utf-8") == table1.page_markdown(RESULTS), "run benchmark/tables.py"
+        assert page.read_text(encoding="utf-8") == table1.page_markdown(RESULTS), "python -m benchmark.tables"
 
 
 def test_no_page_without_results() -> None:

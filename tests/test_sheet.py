@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from scripts.sheet import GAP, LABEL, QUALITIES, Sheet
+from scripts.figures.sheet import GAP, LABEL, QUALITIES, Sheet
 
 SIDE = 40
 

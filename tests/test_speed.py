@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from benchmark.speed import SpeedConfig, ratios, report, table
-from benchmark.speed_processes import ran
-from benchmark.speed_stages import with_face_of
-from benchmark.timing import Stage, Timing, in_yardsticks, measure, yardstick
+from benchmark.timing.measure import Stage, Timing, in_yardsticks, measure, yardstick
+from benchmark.timing.processes import ran
+from benchmark.timing.stages import with_face_of
 from ftim.errors import FtimError
 from tests.fake_studio import a_result
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmark import table1
-from benchmark.figures import draw_distributions
-from benchmark.records import RecordError, Result, Row, Scores
-from benchmark.reported import LARGE, REASONS, TABLE_1, gap_sentence, large_gaps
-from benchmark.table1 import (
+from benchmark.runner.records import RecordError, Result, Row, Scores
+from benchmark.tables import table1
+from benchmark.tables.figures import draw_distributions
+from benchmark.tables.pages import fill_readme, read_table, write_tables
+from benchmark.tables.reported import LARGE, REASONS, TABLE_1, gap_sentence, large_gaps
+from benchmark.tables.table1 import (
     AS_DESCRIBED,
     BASELINES,
     COPYING,
@@ -28,9 +29,8 @@ from benchmark.table1 import (
     table1_markdown,
     table_order,
 )
-from benchmark.tables import fill_readme, read_table, write_tables
-from benchmark.verdicts import best_is_sure, verdict
-from benchmark.worst_cases import worst_rows
+from benchmark.tables.verdicts import best_is_sure, verdict
+from benchmark.tables.worst_cases import worst_rows
 from tests.stored_results import scores, stored
 
 QUALITY = {"deca": 0.2, "chen": 0.4, "deng": 0.3, "tran": 0.1, "ftim": 0.8, "mean": 0.0, "mirror": 0.9,

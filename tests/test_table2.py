@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import benchmark.run as runner
-from benchmark import ablation
-from benchmark.ablation import BLOCKS, PAGE, ROWS, page_markdown, table2_markdown, verdict, write_table2
-from benchmark.records import RecordError, Result, Row
 from benchmark.run import BenchmarkConfig, RunError, run_table
-from benchmark.tables import README, RESULTS, fill_readme, readme_blocks
+from benchmark.runner.records import RecordError, Result, Row
+from benchmark.tables import ablation
+from benchmark.tables.ablation import BLOCKS, PAGE, ROWS, page_markdown, table2_markdown, verdict, write_table2
+from benchmark.tables.pages import README, RESULTS, fill_readme, readme_blocks
 from ftim.errors import DatasetError
 from tests.stored_results import scores, stored
 
@@ -124,7 +124,7 @@ def test_committed_page_follows_from_the_json() -> None:
     page = RESULTS / PAGE
     assert page.is_file() == ablation.complete(RESULTS)
     if page.is_file():
-        assert page.read_text(encoding="utf-8") == page_markdown(RESULTS), "run benchmark/tables.py"
+        assert page.read_text(encoding="utf-8") == page_markdown(RESULTS), "python -m benchmark.tables"
 
 
 def test_write_is_what_page_says(results: Path) -> None:

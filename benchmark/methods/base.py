@@ -39,11 +39,11 @@ class Drawings:
 
 
 class Method(Protocol):
-    """One row of the table. A module of ``benchmark.methods`` has ``build(pipeline) -> Method``."""
+    """One row of the table; ``benchmark/methods/registry.py`` says how each is built."""
 
     @property
     def name(self) -> str:
-        """Short, lower case; also the name of the module and of the result file."""
+        """Short, lower case; also the name of the result file."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""The open head that ships with ftim: baked from MakeHuman's CC0 data by ``scripts/bake_head.py``."""
+"""The open head that ships with ftim: baked from MakeHuman's CC0 data by ``scripts/bake/head.py``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def load_open_head(path: Path = OPEN_HEAD_PATH) -> MorphableModel:
                 raise ModelFileError(
                     f"{path} is version {metadata.get('version')} with {len(present)} tensors; this ftim reads "
                     f"version {OPEN_HEAD_VERSION} with {len(names)}. Reinstall ftim or bake the head again: "
-                    "python scripts/bake_head.py"
+                    "python -m scripts.bake.head"
                 )
             tensors = {name: file.get_tensor(name) for name in names}
     except ModelFileError:

@@ -27,7 +27,7 @@ comes out as a dimmer or redder light, and its albedo keeps the template's overa
 def load_template_albedo(size: int = TEMPLATE_SIZE, path: Path = TEMPLATE_PATH) -> Tensor:
     """(3, size, size) sRGB albedo in (0, 1] in the open head's UV, left-right symmetric, no texel empty.
 
-    Made by ``scripts/bake_template.py``; the JSON file beside the picture names the sources and their licence.
+    Made by ``scripts/bake/template.py``; the JSON file beside the picture names the sources and their licence.
     Raises ``ModelFileError`` when the picture is missing or not as baked.
     """
     try:

@@ -1,6 +1,6 @@
 """What a user gets for awkward photographs: a table, and a sheet to look at.
 
-    FTIM_DATA=../data python scripts/measure/awkward.py
+    FTIM_DATA=../data python -m scripts.measure.awkward
 
 Writes ``results/robustness.json``, ``results/robustness.md`` from it, and ``results/figures/robustness.jpg``. The
 photographs are made from people of FRLL (CC BY 4.0, credited) whom no training saw, and official portraits (public
@@ -11,14 +11,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-
-if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import numpy as np
 import torch
@@ -27,8 +23,8 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmark.provenance import provenance
-from benchmark.records import write_text
+from benchmark.runner.provenance import provenance
+from benchmark.runner.records import write_text
 from ftim.data import load_frll, load_official_portraits
 from ftim.data.frll import LICENCE
 from ftim.errors import FtimError
@@ -38,9 +34,9 @@ from ftim.quality import assess
 from ftim.reconstruction import Reconstruction, to_uint8
 from ftim.render.image import ImageRenderer
 from ftim.render.views import turned
-from scripts.head_sheet import head
+from scripts.figures.head_sheet import head
+from scripts.figures.sheet import Sheet
 from scripts.measure.awkward_cases import Case, cases
-from scripts.sheet import Sheet
 
 JSON, PAGE, SHEET = "results/robustness.json", "results/robustness.md", "results/figures/robustness.jpg"
 SIDE = 176

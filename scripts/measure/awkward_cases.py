@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from scripts.not_faces import clock, color_wheel, flower, pool
+from scripts.measure.not_faces import clock, color_wheel, flower, pool
 
 Wanted = Literal["head", "warning", "refusal", "any"]
 """A head without a word; a head with a warning; an error in words; a head or an error, for which a user may hope."""

@@ -1,6 +1,6 @@
 """Runs that are killed, interrupted or cannot write, again and again: nothing half-written, lost or done twice.
 
-    python scripts/measure/faults.py --kills 100
+    python -m scripts.measure.faults --kills 100
 
 ``ftim reconstruct``, ``benchmark/run.py`` and ``ftim train`` are started on a few real photographs, killed with SIGKILL
 at random moments, looked at, and resumed until they end; what is there then is compared with a run that nobody
@@ -22,15 +22,12 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
-
 import torch
 import tyro
 from tqdm import tqdm
 
-from benchmark.provenance import provenance
-from benchmark.records import write_text
+from benchmark.runner.provenance import provenance
+from benchmark.runner.records import write_text
 from scripts.measure.fault_jobs import JOBS, Job, Reconstruct
 
 OUTPUT = Path("results/faults.json")

@@ -1,6 +1,6 @@
 """Thousands of broken and malicious files: each ends in a result or an error of ftim's, soon and in little memory.
 
-    python scripts/measure/hostile.py --cases 2400 --seed 0
+    python -m scripts.measure.hostile --cases 2400 --seed 0
 
 Pictures are read as every photograph is, portraits and one in forty go on to the head; reports, weights, checkpoints,
 pickles and archives go to their readers. A process that answers no more or takes too much memory is killed and counted.
@@ -24,15 +24,12 @@ from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
-
 import torch
 import tyro
 from tqdm import tqdm
 
-from benchmark.provenance import provenance
-from benchmark.records import write_text
+from benchmark.runner.provenance import provenance
+from benchmark.runner.records import write_text
 from ftim.errors import FtimError
 from ftim.photo import Photograph, open_photo, read_photo
 from ftim.pipeline import Pipeline

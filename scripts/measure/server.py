@@ -1,6 +1,6 @@
 """The demo under load and abuse: 200 uploads of 20 clients at once, and requests that nobody should send.
 
-    python scripts/measure/server.py --uploads 200 --clients 20
+    python -m scripts.measure.server --uploads 200 --clients 20
 
 The server runs as its users start it, a process of its own. Counted are right answers, clear errors and wrong ones: a
 traceback, a file that is not the visitor's, no answer. Afterwards the server's folder must hold no photograph. Writes
@@ -18,17 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # started as a file, Python looks for modules beside it and not in the repository
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
-
 import httpx
 import torch
 import tyro
 from tqdm import tqdm
 
-from benchmark.provenance import provenance
-from benchmark.records import write_text
-from scripts.demo_load import Served
+from benchmark.runner.provenance import provenance
+from benchmark.runner.records import write_text
+from scripts.measure.demo_load import Served
 from scripts.measure.server_abuse import KINDS, Slowly, files_below
 
 OUTPUT = Path("results/server.json")

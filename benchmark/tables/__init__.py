@@ -1,0 +1,1 @@
+"""What is made from the JSON of results: tables, pages, verdicts, and figures of scores."""

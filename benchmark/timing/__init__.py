@@ -1,0 +1,1 @@
+"""What ``benchmark/speed.py`` times, and how."""

@@ -1,0 +1,1 @@
+"""Programs of the repository, run from its root: ``python -m scripts.measure.detail``."""

@@ -1,0 +1,1 @@
+"""Turns finished trainings into weights that ship, with their cards."""

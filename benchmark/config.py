@@ -31,9 +31,10 @@ class BenchmarkConfig:
     """``all`` that have their files, names separated by commas, or ``none``; see benchmark/methods."""
     overlays: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=DIR")] = ()
     """A folder of overlays that other code wrote, scored as the method NAME; see benchmark/runner/overlays.py."""
-    dataset: Literal["portraits", "portraits_all", "celeba", "frll"] = "portraits"
+    dataset: Literal["portraits", "portraits_all", "celeba", "frll", "rendered"] = "portraits"
     """portraits: 109 portraits, fetched when needed; portraits_all: all 609 of them. Both are test photographs alone.
-    celeba, frll: from --data or $FTIM_DATA."""
+    celeba, frll: from --data or $FTIM_DATA. rendered: 120 path-traced photographs of this repository, whose albedo is
+    known; with all methods the portraits are followed by them."""
     data: Path | None = None
     """Folder of the photographs."""
     protocol: Literal["overlay", "cross-view"] | None = None

@@ -28,6 +28,9 @@ if __name__ == "__main__":  # started as a file, Python looks for modules beside
 import torch
 import tyro
 
+from benchmark.albedo.page import albedo_markdown
+from benchmark.albedo.run import NAME as ALBEDO
+from benchmark.albedo.run import run_albedo
 from benchmark.config import BenchmarkConfig, RunError
 from benchmark.methods import Method, build_method, choose_methods, note_of
 from benchmark.methods import say_on_stderr as say
@@ -251,16 +254,32 @@ def report(config: BenchmarkConfig, results: list[Result]) -> str:
     return "\n".join([*lines, f"\nWritten to {config.folder / (PAGE if config.table else config.table_name)}"])
 
 
+def albedos(config: BenchmarkConfig) -> str:
+    """The albedo protocol, where it is asked for or all is; what is printed of it."""
+    everything = config == dataclasses.replace(BenchmarkConfig(), device=config.device, publish=config.publish)
+    if config.dataset != "rendered" and not everything:
+        return ""
+    run_albedo(config.folder, config.methods, config.device, config.limit, say)
+    write_tables(config.folder, DOCUMENTS if config.folder == RESULTS else ())
+    return albedo_markdown(config.folder) + f"\nWritten to {config.folder / ALBEDO}"
+
+
 def main() -> None:
     """Run; an expected error is one line on standard error and exit code 1, also of several processes."""
     try:
         with joined() as processes:
             config = processes.from_first(lambda: tyro.cli(BenchmarkConfig, description=__doc__))
-            results = run(config) if config.table is None else run_table(config)
+            if config.dataset == "rendered":
+                results = []
+            else:
+                results = run(config) if config.table is None else run_table(config)
+            known = albedos(config) if processes.is_first else ""
     except (FtimError, ValueError) as error:
         sys.exit(f"error: {error}")
     if results:
         print("\n" + report(config, results))
+    if known:
+        print("\n" + known)
 
 
 if __name__ == "__main__":

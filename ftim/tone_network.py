@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
@@ -29,8 +31,15 @@ WIDTHS = (24, 48, 72, 96)
 TONE_PATH = Path(__file__).parent / "data_files" / "tone.safetensors"
 VERSION = 1
 DARKEST = 0.02
-PLAIN = 24
+PLAIN = 35
 """Plain numbers beside the picture: see ``plain_features``."""
+EYES = (
+    (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
+    (362, 398, 384, 385, 386, 387, 388, 466, 263, 249, 390, 373, 374, 380, 381, 382),
+)  # fmt: skip
+"""MediaPipe's landmarks around the opening of each eye."""
+WHITE = 0.3
+"""Share of an eye's pixels, the brightest, that are taken for its white."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Tone:
 
 
 class ToneNetwork(nn.Module):
-    """(B, 5, 64, 64) crops and (B, 24) plain numbers -> ``Tone``."""
+    """(B, 5, 64, 64) crops and (B, 35) plain numbers -> ``Tone``."""
 
     middle: Tensor
     spread: Tensor
@@ -61,7 +70,10 @@ class ToneNetwork(nn.Module):
             before = width
         self.picture = nn.Sequential(*layers)
         self.plain = nn.Sequential(nn.Linear(PLAIN, 64), nn.SiLU())
-        self.head = nn.Sequential(nn.Linear(2 * before + 64, 96), nn.SiLU(), nn.Linear(96, 6))
+        last = nn.Linear(96, 6)
+        self.head = nn.Sequential(
+            nn.Dropout(0.3), nn.Linear(2 * before + 64, 96), nn.SiLU(), nn.Dropout(0.2), last
+        )  # fmt: skip
         self.register_buffer("middle", torch.zeros(3))
         self.register_buffer("spread", torch.ones(3))
         self.register_buffer("plain_mean", torch.zeros(PLAIN))
@@ -82,14 +94,15 @@ def small_picture(view: View) -> Tensor:
 
 
 def plain_features(view: View) -> Tensor:
-    """(B, 24) numbers of a view.
+    """(B, 35) numbers of a view.
 
     Logarithms of the skin's dark, middle and bright colours, those of what is not skin, the fitted light's constant
-    term and how much it varies, and the shares of the crop that are skin and that are overexposed.
+    term and how much it varies, the shares of the crop that are skin and that are overexposed, the white of the eyes,
+    and the light's other terms beside the constant one.
     """
     rows = []
-    for photo, skin, valid, light in zip(
-        view.photo, view.skin[:, 0], view.face.valid[:, 0], view.fit.light, strict=True
+    for photo, skin, valid, light, marks in zip(
+        view.photo, view.skin[:, 0], view.face.valid[:, 0], view.fit.light, view.face.landmarks, strict=True
     ):
         inside, beside = photo[:, skin > 0.9], photo[:, (skin < 0.05) & (valid > 0.5)]
         parts = [_quantiles(inside, (0.1, 0.5, 0.9)), _quantiles(beside, (0.2, 0.95))]
@@ -100,8 +113,22 @@ def plain_features(view: View) -> Tensor:
             torch.stack([(skin > 0.5).float().mean(), burnt.mean(), (burnt * skin).sum() / skin.sum().clamp_min(1)])
         )
         parts.append(photo.mean().view(1))
+        parts.append(eye_white(photo, marks).clamp_min(DARKEST).log())
+        parts.append((light[1:] / light[:1].clamp_min(0.1)).mean(1).clamp(-2, 2))
         rows.append(torch.cat(parts))
     return torch.stack(rows)
+
+
+def eye_white(photo: Tensor, landmarks: Tensor) -> Tensor:
+    """(3,) mean of the brightest pixels inside the eyes of a crop (3, S, S); of the whole crop where there are none."""
+    mask = np.zeros(photo.shape[1:], np.uint8)
+    for eye in EYES:
+        cv2.fillPoly(mask, [landmarks[list(eye)].cpu().numpy().round().astype(np.int32)], 1)
+    pixels = photo[:, torch.from_numpy(mask > 0).to(photo.device)]
+    if pixels.shape[1] < 4:
+        return photo.mean((1, 2))
+    bright = pixels.mean(0).topk(max(1, round(WHITE * pixels.shape[1]))).indices
+    return pixels[:, bright].mean(1)
 
 
 def _quantiles(colours: Tensor, places: tuple[float, ...]) -> Tensor:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from benchmark.albedo import page as albedo
+from benchmark.albedo.run import NAME as ALBEDO
 from benchmark.runner.records import HEADINGS, METRICS, PLACES, RELIT, RecordError, Result, Scores, write_text
 from benchmark.tables import ablation, summary, table1
 
@@ -30,6 +32,7 @@ PAPER_TABLES: dict[str, tuple[Callable[[Path], bool], Callable[[Path], str], Cal
     table1.NAME: (table1.complete, table1.table1_markdown, table1.write_table1),
     ablation.NAME: (ablation.complete, ablation.table2_markdown, ablation.write_table2),
     summary.NAME: (summary.complete, summary.summary_markdown, lambda results: None),
+    ALBEDO: (albedo.complete, albedo.albedo_markdown, albedo.write_page),
 }
 """By name of a block: whether all rows are there; the block; and what writes the page."""
 
@@ -56,7 +59,8 @@ def table_folders(results: Path) -> list[Path]:
     """The folders of a results folder that hold a table."""
     if not results.is_dir():
         return []
-    return sorted(path for path in results.iterdir() if not path.name.startswith(".") and any(path.glob("*.json")))
+    own = (path for path in results.iterdir() if not path.name.startswith(".") and path.name != ALBEDO)
+    return sorted(path for path in own if any(path.glob("*.json")))
 
 
 def read_table(folder: Path) -> list[Result]:

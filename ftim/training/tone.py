@@ -53,7 +53,7 @@ class Lessons:
     picture: Tensor
     """(N, 5, 64, 64)."""
     plain: Tensor
-    """(N, 24)."""
+    """(N, 35)."""
     tone: Tensor
     """(N, 3)."""
 
@@ -120,7 +120,7 @@ def train_tone(config: ToneConfig, rendered: Lessons, real: Lessons | None) -> T
     """A whole run; the weights are written."""
     torch.manual_seed(config.seed)
     count = len(rendered) - config.held_out
-    network = ToneNetwork()
+    network = ToneNetwork().train()
     network.middle.copy_(rendered.tone[:count].mean(0))
     network.spread.copy_(rendered.tone[:count].std(0))
     network.plain_mean.copy_(rendered.plain[:count].mean(0))

@@ -28,10 +28,10 @@ DETAIL_RADII = (1, 4)
 class TruthWeights:
     """How much each loss counts."""
 
-    albedo: float = 6.0
-    detail: float = 3.0
+    albedo: float = 12.0
+    detail: float = 4.0
     perceptual: float = 1.0
-    skin: float = 0.3
+    skin: float = 0.6
 
 
 @dataclass(frozen=True)

@@ -28,15 +28,20 @@ def training_losses(
 ) -> LossTerms:
     """The losses of a batch; gradients reach what the completion learns.
 
-    Each view's albedo is drawn under each view's own pose, expression, camera and light, where the photograph shows
-    skin. Losses in texture space compare each completion with all that is known of its view, also when it was given
+    One view's albedo is drawn under each view's own pose, expression, camera and light, where the photograph shows
+    skin. Into its own photograph it is drawn with its residual light, which that photograph has and the others have not.
+    Otherwise gloss and cast shadow would have to stay in the albedo. Losses in texture space compare each completion with all that is known of its view, also when it was given
     less. What ``hair`` takes for hair counts in no loss, as if it had not been seen. With ``bfloat16`` the networks
     that the losses look through compute in it; sums stay in float32.
     """
     example = batch.example
     texture = completion(batch.partial, example.fit)
     # Not one lookup: PyTorch sums the gradients of one albedo drawn three times in an order that threads decide.
-    chosen = torch.cat([texture.albedo[index : index + 1] for index in batch.chosen.tolist()])
+    parts = []
+    for view, index in enumerate(batch.chosen.tolist()):
+        own = texture.residual[view : view + 1] if view == index else 1
+        parts.append(texture.albedo[index : index + 1] * own)
+    chosen = torch.cat(parts)
     skin, known = example.skin, example.partial
     if hair is not None:
         shown = hair(example)

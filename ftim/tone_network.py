@@ -28,7 +28,7 @@ from ftim.structures import View
 SIDE = 64
 """Of the crop that is looked at."""
 WIDTHS = (24, 48, 72, 96)
-TONE_PATH = Path(__file__).parent / "data_files" / "tone.safetensors"
+TONE_PATH = Path(__file__).parent / "completion" / "data" / "tone.safetensors"
 VERSION = 1
 DARKEST = 0.02
 PLAIN = 35

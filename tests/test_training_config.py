@@ -35,6 +35,7 @@ OTHER: dict[str, Any] = {
     "without_hair": False,
     "sources": ("frll",),
     "bfloat16": False,
+    "rendered_pictures": 4,
 }
 """Another value of every setting that decides the result."""
 
@@ -53,7 +54,7 @@ def test_every_setting_that_decides_the_result_has_a_part_in_the_fingerprint() -
 def test_where_and_how_a_run_is_watched_has_none(tmp_path: Path) -> None:
     changed = TrainingConfig(
         data=tmp_path, triplets=tmp_path, output=tmp_path, cache=tmp_path, device="cpu", resume=True,
-        checkpoint_every=7, preview_minutes=1.0, tensorboard=True,
+        checkpoint_every=7, preview_minutes=1.0, tensorboard=True, rendered=tmp_path,
     )  # fmt: skip
     # The path of the initial weights is not recorded, their sha256 is: tests/test_trainer.py.
     unrecorded = {f.name for f in dataclasses.fields(TrainingConfig)} - {*recorded_fields(), "initial"}
@@ -75,6 +76,7 @@ def test_where_and_how_a_run_is_watched_has_none(tmp_path: Path) -> None:
         ("mirror_share", float("nan")),
         ("ema", 1.01),
         ("structure", 2.0),
+        ("rendered_pictures", -1),
     ],
 )
 def test_settings_without_sense_are_named(name: str, value: float) -> None:

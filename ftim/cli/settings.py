@@ -17,6 +17,7 @@ from ftim.morphable.template import TEMPLATE_PATH
 from ftim.overlay import Cover
 from ftim.provenance import code_sha256
 from ftim.reconstruction import FORMATS, Format
+from ftim.tone_network import TONE_PATH
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Settings:
 def made_with(completion: str) -> dict[str, str]:
     """sha256 of all that makes a result, besides photograph and settings: code, head, template, and the weights of a
     completion that has such."""
-    files = {"head": OPEN_HEAD_PATH, "template": TEMPLATE_PATH}
+    files = {"head": OPEN_HEAD_PATH, "template": TEMPLATE_PATH, "tone": TONE_PATH}
     if completion in SHIPPED:
         files["weights"] = weights_path(completion)
     return {"code": code_sha256()} | {name: sha256_of(path) for name, path in files.items()}

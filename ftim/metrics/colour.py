@@ -124,5 +124,3 @@ def mean_skin(albedo: Tensor, mask: Tensor) -> Tensor:
 def degrees_of(albedo: Tensor, mask: Tensor) -> list[float]:
     """ITA of the mean skin of each map."""
     return [float(angle) for angle in typology_angle(srgb_to_lab(mean_skin(albedo, mask)))]
-
-

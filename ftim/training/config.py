@@ -88,10 +88,10 @@ class TrainingConfig:
     """Write events for TensorBoard too, where it is installed."""
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.warmup < 0 or not 1 <= self.perceptual_views <= 3:
-            raise SettingsError("steps must be at least 1, warmup at least 0, perceptual_views 1 to 3")
-        if (self.rendered_pictures > 0) != (self.rendered is not None):
-            raise SettingsError("rendered heads need both --rendered FOLDER and --rendered-pictures, 1 or more")
+        if self.steps < 1 or self.warmup < 0 or not 1 <= self.perceptual_views <= 3 or self.rendered_pictures < 0:
+            raise SettingsError(
+                "steps must be at least 1, warmup and rendered_pictures at least 0, perceptual_views 1 to 3"
+            )
         for name in ("triplet_share", "hidden_front_share", "mirror_share", "ema", "structure"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"{name} must lie in [0, 1], got {getattr(self, name)}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from ftim import __version__
 from ftim.data.rendered.render import folder_digest
 from ftim.device import choose_device
-from ftim.errors import DatasetError
+from ftim.errors import DatasetError, SettingsError
 from ftim.losses import load_loss_networks
 from ftim.outputs import whole_file
 from ftim.pipeline import Pipeline
@@ -43,6 +43,8 @@ def train(config: TrainingConfig, quiet: bool = False) -> Trainer:
 
     Raises ``DatasetError``, ``AssetError``, ``CacheEntryError``, ``TrainingError``, ``OutputError``.
     """
+    if (config.rendered_pictures > 0) != (config.rendered is not None):
+        raise SettingsError("rendered heads need both --rendered FOLDER and --rendered-pictures, 1 or more")
     device = choose_device(config.device)
     data = load_training_data(config.sources, config.data, config.triplets)
     # Crops are cut and fitted on the CPU, so that a cache is the same wherever it was made.

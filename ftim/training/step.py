@@ -29,10 +29,10 @@ def training_losses(
     """The losses of a batch; gradients reach what the completion learns.
 
     One view's albedo is drawn under each view's own pose, expression, camera and light, where the photograph shows
-    skin. Into its own photograph it is drawn with its residual light, which no other photograph has: otherwise gloss and
-    cast shadow would have to stay in the albedo. Losses in texture space compare each completion with all that is known
-    of its view, also when it was given less. What ``hair`` takes for hair counts in no loss, as if it had not been seen.
-    With ``bfloat16`` the networks that the losses look through compute in it; sums stay in float32.
+    skin. Into its own photograph it is drawn with its residual light, which no other photograph has: otherwise gloss
+    and cast shadow would have to stay in the albedo. Losses in texture space compare each completion with all that is
+    known of its view, also when it was given less. What ``hair`` takes for hair counts in no loss, as if it had not
+    been seen. With ``bfloat16`` the networks that the losses look through compute in it; sums stay in float32.
     """
     example = batch.example
     texture = completion(batch.partial, example.fit)

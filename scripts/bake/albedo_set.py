@@ -259,12 +259,12 @@ def without_noise(linear: np.ndarray, gloss: np.ndarray, flat: Drawing) -> tuple
     def filtered(values: np.ndarray) -> np.ndarray:
         logs = np.log(values + 0.02).astype(np.float32)
         for _ in range(2):
-            logs = cv2.bilateralFilter(logs, 9, 0.35, 2.0)
+            logs = np.asarray(cv2.bilateralFilter(logs, 9, 0.35, 2.0), np.float32)
         return np.exp(logs) - 0.02
 
     smooth_gloss = filtered(gloss).clip(0)
     clean = flat.albedo * filtered(shading).clip(0) + smooth_gloss
-    rest = cv2.medianBlur(linear.astype(np.float32), 3)
+    rest = np.asarray(cv2.medianBlur(linear.astype(np.float32), 3), np.float32)
     return np.where(inside, clean, rest).astype(np.float32), np.where(inside, smooth_gloss, gloss)
 
 

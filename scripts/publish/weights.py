@@ -29,7 +29,7 @@ from ftim.completion.weights import SHIPPED, load_weights, save_weights, weights
 from ftim.errors import FtimError, TrainingError
 from ftim.outputs import whole_file
 from ftim.training.checkpoint import Checkpoint
-from ftim.training.log import TERMS, columns, draw_log, read_log
+from ftim.training.log import TERMS, TRUTH_TERMS, columns, draw_log, read_log
 
 CHUNK = 20
 """Steps that a line of the committed log averages."""
@@ -68,11 +68,17 @@ def publish(folder: Path) -> str:
     name = str(checkpoint.recorded["preset"])
     training = about | {"minutes": round(checkpoint.seconds / 60, 1), "commit": about.get("commit", commit())}
     save_weights(weights_path(name), checkpoint.average, settings, training)
-    rows = read_log(folder / "log.csv")
-    draw_log(rows, RESULTS / "figures" / f"training_{name}.png")
-    with whole_file(RESULTS / "training" / f"{name}.csv") as temporary:
-        temporary.write_text(thinned(rows), encoding="utf-8")
+    publish_curve(folder, name, checkpoint.recorded)
     return name
+
+
+def publish_curve(folder: Path, name: str, recorded: dict[str, Any]) -> None:
+    """Plot and numbers of a run's log, under a name."""
+    terms = (*TERMS, *TRUTH_TERMS) if recorded.get("rendered_pictures") else TERMS
+    rows = read_log(folder / "log.csv", terms)
+    draw_log(rows, RESULTS / "figures" / f"training_{name}.png", terms)
+    with whole_file(RESULTS / "training" / f"{name}.csv") as temporary:
+        temporary.write_text(thinned(rows, terms), encoding="utf-8")
 
 
 def thinned(rows: list[dict[str, str]], terms: tuple[str, ...] = TERMS) -> str:
@@ -116,8 +122,8 @@ seed {training["seed"]} |
 
 ## Data
 
-{training["triplets"]} triplets, {training["portraits"]} portraits{earlier(name)}; never CelebA, a validation \
-person, or a photograph of the tables.
+{training["triplets"]} triplets, {training["portraits"]} portraits{rendered(training)}{earlier(name)}; never CelebA, \
+a validation person, or a photograph of the tables.
 
 {data}
 
@@ -129,11 +135,7 @@ Development looked at the 12 validation people while forms were compared; CelebA
 
 ## Limits
 
-- What the camera did not see is made up from the other half of the face, the template and the training people.
-- Trained on faces turned by up to about 45 degrees in studio light, and portraits from the front. Steeper views, hard
-  light, hands and hair over the face give poor fillings.
-- The residual light is learnt from studio light without truth: hard shadow and gloss stay in the albedo in part. Its
-  tone is the photograph's: a face in the shade gets darker skin.
+{limits(training)}
 - Works on maps of 256; larger maps take their finest detail from the photograph itself.
 
 ## Who may be harmed
@@ -146,6 +148,29 @@ Development looked at the 12 validation people while forms were compared; CelebA
 
 Licence of the weights: CC BY 4.0, as the FRLL and webmorph photographs ask, with the credit of LICENSES.md.
 """
+
+
+def rendered(training: dict[str, Any]) -> str:
+    """The rendered heads that taught besides, if any did."""
+    heads = training.get("rendered heads")
+    return f", {heads['count']} rendered heads whose albedo is known (docs/decisions.md, S38)" if heads else ""
+
+
+def limits(training: dict[str, Any]) -> str:
+    """What these weights cannot do."""
+    made_up = (
+        "- What the camera did not see is made up from the face's other half, the template and the training people."
+    )
+    if training.get("rendered heads"):
+        return f"""{made_up}
+- Light was learnt from heads of 110 people's skins under 13 environment maps and lamps: strong gloss, hard shadow and
+  coloured light are taken out in part. Skin has no light inside it there, and none that bounces from other skin.
+- Things before the face were learnt as simple shapes. What is as broad and as smooth as skin may pass for it."""
+    return f"""{made_up}
+- Trained on faces turned by up to about 45 degrees in studio light, and portraits from the front. Steeper views, hard
+  light, hands and hair over the face give poor fillings.
+- The residual light is learnt from studio light without truth: hard shadow and gloss stay in the albedo in part. Its
+  tone is the photograph's: a face in the shade gets darker skin."""
 
 
 def earlier(name: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+
+from ftim import __version__
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -26,3 +29,17 @@ def code_sha256(parts: Iterable[str] = (".",)) -> str:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         total.update(f"{path.relative_to(PACKAGE).as_posix()} {content}\n".encode())
     return total.hexdigest()
+
+
+def code_commit() -> str:
+    """The commit of this checkout, with "+" when the package was changed; the version outside a repository."""
+    folder = PACKAGE.parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", "ftim") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return f"version {__version__}"

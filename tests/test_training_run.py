@@ -20,6 +20,7 @@ from ftim.data import PhotoFile
 from ftim.errors import DatasetError, NoFaceError, TrainingError
 from ftim.losses import LossNetworks
 from ftim.pipeline import Pipeline
+from ftim.provenance import code_commit
 from ftim.structures import Face, View
 from ftim.training import run
 from ftim.training.cases import TrainingCase, TrainingData
@@ -115,6 +116,6 @@ def test_the_commit_or_the_version_is_recorded(monkeypatch: pytest.MonkeyPatch) 
 
     for changed, expected in (("", "abc"), (" M ftim/uv.py\n", "abc+")):
         monkeypatch.setattr(subprocess, "run", git(changed))
-        assert run.code_commit() == expected
+        assert code_commit() == expected
     monkeypatch.setattr(subprocess, "run", no_git)
-    assert run.code_commit() == f"version {__version__}"
+    assert code_commit() == f"version {__version__}"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from pathlib import Path
 
-from ftim import __version__
 from ftim.data.rendered.render import folder_digest
 from ftim.device import choose_device
 from ftim.errors import DatasetError, SettingsError
 from ftim.losses import load_loss_networks
 from ftim.outputs import whole_file
 from ftim.pipeline import Pipeline
+from ftim.provenance import code_commit
 from ftim.training.cache import ExampleCache
 from ftim.training.cases import load_training_data
 from ftim.training.config import TrainingConfig
@@ -22,20 +20,6 @@ from ftim.training.processes import join_processes
 from ftim.training.rendered import RenderedLessons
 from ftim.training.sampling import VIEWS, Sampler, pose_masks
 from ftim.training.trainer import Stage, Trainer
-
-
-def code_commit() -> str:
-    """The commit of this checkout, with "+" when the package was changed; the version outside a repository."""
-    folder = Path(__file__).resolve().parents[2]
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", "ftim") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return f"version {__version__}"
 
 
 def train(config: TrainingConfig, quiet: bool = False) -> Trainer:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ftim.completion.fill import region_atlas
 from ftim.data.rendered.camera import to_linear, to_srgb
 from ftim.morphable.model import Region
+from ftim.provenance import code_commit
 from ftim.structures import View
 from ftim.tone_network import DARKEST, ToneNetwork, plain_features, save_tone, small_picture, tone_loss
 from ftim.training.cache import StoredExample
@@ -159,7 +160,7 @@ def train_tone(config: ToneConfig, rendered: Lessons, real: Lessons | None) -> T
     network.load_state_dict(average)
     network.eval().requires_grad_(False)
     about = {"heads": count, "real": 0 if real is None else len(real), "epochs": config.epochs, "seed": config.seed}
-    save_tone(config.output, network, about | {"steps": steps})
+    save_tone(config.output, network, about | {"steps": steps, "commit": code_commit()})
     return network
 
 

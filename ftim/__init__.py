@@ -67,7 +67,7 @@ __all__ = [
     "detect",
     "reconstruct",
 ]
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 TEXTURE_SIZES = (256, 512, 1024)
 _LOADED_WHEN_USED = {

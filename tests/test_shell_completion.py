@@ -12,7 +12,7 @@ import pytest
 
 from ftim.cli import main
 
-COMMANDS = ["assets", "benchmark", "completion", "demo", "reconstruct", "train"]
+COMMANDS = ["assets", "benchmark", "completion", "data", "demo", "reconstruct", "train"]
 
 
 @pytest.fixture(scope="module")

@@ -126,7 +126,8 @@ def summarise(scores: dict[str, AlbedoScores], skins: dict[str, tuple[int, Tenso
         return [float(value) for item in values if (value := getattr(item, name)) is not None]
 
     result: dict[str, float | None] = {
-        name: median(over(name)) for name in ("tone", "tone76", "plain", "plain76", "seen", "unseen") if over(name)
+        name: median(over(name)) if over(name) else None
+        for name in ("tone", "tone76", "plain", "plain76", "seen", "unseen")
     }
     for name in ("psnr", "lpips", "symmetry", "true_symmetry", "relit", "hidden", "given_up", "untouched", "drawn"):
         result[name] = fmean(over(name)) if over(name) else None

@@ -1,4 +1,4 @@
-"""Training of the tone network: rendered heads, whose albedo is known, and FRLL's people under altered exposure."""
+"""Training of the tone network: rendered heads, whose albedo is known, and photographs under altered exposure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
 from ftim.completion.fill import region_atlas
 from ftim.data.rendered.camera import to_linear, to_srgb
 from ftim.morphable.model import Region
+from ftim.pipeline import Pipeline
 from ftim.provenance import code_commit
 from ftim.structures import View
+from ftim.tone import ToneMover, photographed_tone, with_tone
 from ftim.tone_network import DARKEST, ToneNetwork, plain_features, save_tone, small_picture, tone_loss
 from ftim.training.cache import StoredExample
 from ftim.training.rendered import read_lesson, rendered_files
@@ -34,14 +37,14 @@ class ToneConfig:
     output: Path
     """The weights' file."""
     cache: Path | None = None
-    """Cache of ``ftim train``: FRLL's triplets in it take part."""
+    """Cache of ``ftim train``: its photographs take part."""
     bank: Path | None = None
     """Bank of albedos: the tones of FRLL's people."""
     epochs: int = 40
     batch: int = 32
     learning_rate: float = 1.5e-3
-    real_share: float = 0.25
-    """Of a batch that is of FRLL."""
+    real_share: float = 0.5
+    """Of a batch that is of photographs."""
     seed: int = 0
     held_out: int = 0
     """The last so many rendered heads are scored and not learnt from."""
@@ -95,26 +98,54 @@ def altered(view: View, rng: np.random.Generator) -> View:
     )
 
 
-def frll_lessons(cache: Path, bank: dict[str, Tensor], face: Tensor, copies: int, seed: int) -> Lessons:
-    """FRLL's training people from a cache, ``copies`` times each under other exposures."""
+def frll_tones(bank: dict[str, Tensor], face: Tensor) -> dict[str, Tensor]:
+    """(3,) by FRLL's training people: their albedos of the bank, as instruments would measure them."""
+    tones = {}
+    for name, albedo in bank.items():
+        if name.startswith("frll-"):
+            linear = to_linear(albedo.permute(1, 2, 0).numpy()[face.numpy()] / 255.0) * FRLL_FACTOR
+            tones[name] = torch.from_numpy(np.log(to_srgb(linear).clip(DARKEST)).mean(0)).float()
+    return tones
+
+
+@torch.no_grad()
+def photographed(pipeline: Pipeline, view: View) -> Tensor:
+    """(B, 3) the tones that the photographs show: those of people whose photographers exposed for their skin."""
+    atlas, mover = pipeline.uv.atlas, ToneMover(pipeline.uv)
+    texels, tones = torch.arange(len(atlas.texel)), []
+    for index in range(len(view.photo)):
+        one = view[index]
+        texture = pipeline.completion("mirror")(one.partial, one.fit)
+        weight = one.partial.confidence.flatten()[atlas.texel]
+        tone = photographed_tone(pipeline.uv.shading_at(one.fit, texels), weight)[None]
+        tones.append(mover.present(with_tone(texture, one.fit, tone, mover.teeth, mover.openings)[0].albedo))
+    return torch.cat(tones)
+
+
+def real_lessons(cache: Path, pipeline: Pipeline, tones: dict[str, Tensor], copies: int, seed: int) -> Lessons:
+    """Photographs of a training cache: as they are, and ``copies`` times under other exposures.
+
+    FRLL's people have ``tones``. Of portraits, the photograph's own tone is taken to be true: their photographers
+    exposed for it, and so learns the network what well exposed photographs look like.
+    """
     rng = np.random.default_rng(seed)
     parts = []
-    from safetensors.torch import load_file
-
-    for path in tqdm(sorted(cache.glob("frll-*.safetensors")), desc="FRLL", unit="triplet"):
-        person = path.stem.split("-")[1]
-        name = f"frll-{person}"
-        if name not in bank:
-            continue
-        linear = to_linear(bank[name].permute(1, 2, 0).numpy()[face.numpy()] / 255.0) * FRLL_FACTOR
-        tone = torch.from_numpy(np.log(to_srgb(linear).clip(DARKEST)).mean(0)).float()
+    for path in tqdm(sorted(cache.glob("*.safetensors")), desc="photographs", unit="case"):
+        kind, person = path.stem.split("-")[:2]
         tensors = load_file(path)
         view = StoredExample(tensors, tensors["photo"].shape[-1]).unpack()
-        for _ in range(copies):
-            seen = altered(view, rng)
-            parts.append((small_picture(seen).half(), plain_features(seen), tone.expand(len(seen.photo), 3)))
-    pictures, plain, tones = zip(*parts, strict=True)
-    return Lessons(torch.cat(pictures), torch.cat(plain), torch.cat(tones))
+        if kind == "frll":
+            if (known := tones.get(f"frll-{person}")) is None:
+                continue
+            tone = known.expand(len(view.photo), 3)
+        else:
+            tone = photographed(pipeline, view)
+        # Six photographs of each of FRLL's people are many already.
+        for copy in range(2 if kind == "frll" else copies + 1):
+            seen = altered(view, rng) if copy else view
+            parts.append((small_picture(seen).half(), plain_features(seen), tone))
+    pictures, plain, targets = zip(*parts, strict=True)
+    return Lessons(torch.cat(pictures), torch.cat(plain), torch.cat(targets))
 
 
 def train_tone(config: ToneConfig, rendered: Lessons, real: Lessons | None) -> ToneNetwork:

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ftim.errors import ModelFileError
+from ftim.face import CROP_SIZE
 from ftim.filters import resized
 from ftim.outputs import whole_file
 from ftim.structures import View
@@ -104,6 +105,8 @@ def plain_features(view: View) -> Tensor:
     for photo, skin, valid, light, marks in zip(
         view.photo, view.skin[:, 0], view.face.valid[:, 0], view.fit.light, view.face.landmarks, strict=True
     ):
+        whole, step = photo, max(1, photo.shape[-1] // CROP_SIZE)  # a crop of 224 tells as much
+        photo, skin, valid = photo[:, ::step, ::step], skin[::step, ::step], valid[::step, ::step]
         inside, beside = photo[:, skin > 0.9], photo[:, (skin < 0.05) & (valid > 0.5)]
         parts = [_quantiles(inside, (0.1, 0.5, 0.9)), _quantiles(beside, (0.2, 0.95))]
         parts.append((0.2820948 * light[0]).clamp_min(0.02).log())
@@ -113,7 +116,7 @@ def plain_features(view: View) -> Tensor:
             torch.stack([(skin > 0.5).float().mean(), burnt.mean(), (burnt * skin).sum() / skin.sum().clamp_min(1)])
         )
         parts.append(photo.mean().view(1))
-        parts.append(eye_white(photo, marks).clamp_min(DARKEST).log())
+        parts.append(eye_white(whole, marks).clamp_min(DARKEST).log())
         parts.append((light[1:] / light[:1].clamp_min(0.1)).mean(1).clamp(-2, 2))
         rows.append(torch.cat(parts))
     return torch.stack(rows)

@@ -53,10 +53,12 @@ The network that tells the tone of a face's skin from all that its photograph sh
 ## Data
 
 {training["heads"]} rendered heads (docs/decisions.md, S38), whose skins are those of FRLL's 70 training people and
-webmorph's 40, under 13 environment maps; and {training["real"]} crops of FRLL's training people under altered exposure
-and white balance. Never CelebA, a validation person, or a photograph of the tables.
+webmorph's 40, under 13 environment maps; and {training["real"]} crops of photographs of training people, most of them
+under altered exposure and white balance. Never CelebA, a validation person, or a photograph of the tables.
 
 - `frll-train`: {LICENCE}
+- `official-portraits-train`: public domain in the United States (17 USC 105): official portraits of members of the
+  United States Congress
 - `webmorph`: CC BY 4.0; webmorphR.stim by Lisa DeBruine
 
 ## Scores
@@ -68,7 +70,8 @@ and white balance. Never CelebA, a validation person, or a photograph of the tab
 - One photograph hardly tells skin from light. Where it tells nothing the answer is the mean of the training skins; the
   deviation beside it is smaller than the true error by a third on heads that were not trained on.
 - Very light skin comes out darker than it is, very dark skin lighter: results/fairness.md.
-- What real skin measures is a choice of ours (S32), as is how often each tone was shown.
+- What real skin measures is a choice of ours (S32), as is how often each tone was shown. Of training portraits the
+  photograph's own tone is taken to be true: the skin in an ordinary, well exposed photograph keeps about its colours.
 
 ## Who may be harmed
 

@@ -31,7 +31,7 @@ class TruthWeights:
     albedo: float = 12.0
     detail: float = 4.0
     perceptual: float = 1.0
-    skin: float = 0.6
+    skin: float = 1.2
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def other_views(photos: Rows) -> Rows:
 
 def page(content: dict[str, Any]) -> str:
     """Markdown."""
-    told = (__doc__ or "").split("\n\n")[2].replace("\n", " ")
+    told = (__doc__ or "").split("\n\n")[2].replace("\n", " ").strip()
     parts = ["# Whom it serves worse", told, "Made from fairness.json."]
     for name, rows in content["sets"].items():
         parts.append(f"**{name}**\n\n" + table(rows))

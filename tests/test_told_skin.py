@@ -42,7 +42,8 @@ def test_a_batch_is_as_its_pictures() -> None:
     view, side = replace(example(), head=None), pipeline().uv.size
     skin = torch.ones(3, 1, side, side)
     skin[0, :, :, side // 2 :] = 0.2
-    texture = Texture(*[value.expand(3, -1, -1, -1) for value in (a_texture(None).texture,) * 3], skin)
+    colours = a_texture(None).texture.expand(3, -1, -1, -1)
+    texture = Texture(colours, colours, torch.ones_like(colours), skin)
     together = pipeline().draw(texture, view, "skin").mask
     for index in range(3):
         alone = pipeline().draw(texture[index], view[index], "skin").mask

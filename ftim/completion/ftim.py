@@ -22,6 +22,7 @@ from ftim.completion.network import Decoded, TextureNetwork
 from ftim.completion.photographed import PhotographedTexture
 from ftim.completion.settings import FtimSettings
 from ftim.filters import enlarge, shrink
+from ftim.morphable.model import INSIDE_MOUTH
 from ftim.render.shading import SHADING_FLOOR
 from ftim.structures import Fit, PartialTexture, Texture
 from ftim.uv import UvRenderer
@@ -87,6 +88,9 @@ class FtimCompletion:
         self._atlas = atlas[:: self.scale, :: self.scale].contiguous()
         self._groups = region_groups(self._atlas)
         self._bare = bare_skin(uv_renderer)[:, :: self.scale, :: self.scale].contiguous()
+        # Few rendered heads show teeth: what is inside the mouth is taken for the person's own.
+        mouth = torch.isin(self._atlas, torch.tensor([int(part) for part in INSIDE_MOUTH], device=self._atlas.device))
+        self._mouth, self._one = mouth.to(template), template.new_ones(())
         self._template = shrink(template[None], self.scale)[0]
         self._photographed = PhotographedTexture(uv_renderer, light_goes_on=True)
 
@@ -101,7 +105,7 @@ class FtimCompletion:
         seen = lit / residual
         layers, skin = known.layers, None
         if self.settings.visibility:
-            skin = torch.sigmoid(decoded.gains[:, -1:] + SKIN_OFFSET)
+            skin = torch.lerp(torch.sigmoid(decoded.gains[:, -1:] + SKIN_OFFSET), self._one, self._mouth)
             layers = self._layers(known.seen / light, known.weight * skin)
             keep = known.layers.alpha * skin
         else:

@@ -168,7 +168,7 @@ class Pipeline:
 
         ``others`` are further views of the person. Also returns the tone, and how sure the photographs are of it.
         """
-        tone = self._toned.tone([view, *others])
+        tone = self._toned.judged(texture, view, self._toned.tone([view, *others]))
         return *self._toned(texture, view.fit, tone), tone
 
     def _lit(self, face: Face, fit: Fit, head: RasterizedHead | None) -> tuple[Fit, Tensor]:

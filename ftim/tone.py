@@ -17,6 +17,11 @@ from ftim.uv import UvRenderer
 
 BRIGHTEST = 0.65
 """Mean of the sRGB channels of teeth in the shade of the lips."""
+OWN_DEVIATION = 0.1
+"""Of logarithms: how far the colours that a photograph shows are taken to lie from the skin's own. Most photographers
+expose for it, and strangers before white walls came out brown by the network's word alone."""
+CALIBRATION = 1.5
+"""The network's error on heads that it has not seen, in deviations that it tells."""
 TONE_STEP = 4
 """One of so many texels of the face tells its tone: tens of thousands are more than a mean needs."""
 
@@ -44,6 +49,19 @@ class ToneMover:
     def __call__(self, texture: Texture, fit: Fit, tone: Tone) -> tuple[Texture, Fit]:
         """Texture and fit of a batch with this tone in the albedo, and no longer in the light."""
         return with_tone(texture, fit, (tone.mean - self.present(texture.albedo)).exp(), self.teeth, self.openings)
+
+    @torch.no_grad()
+    def judged(self, texture: Texture, view: View, told: Tone) -> Tone:
+        """The network's word and the colours that the photograph shows, each as far as it is to be trusted."""
+        texels = torch.arange(len(self.uv.atlas.texel), device=texture.albedo.device)
+        own = []
+        for index in range(len(view.photo)):
+            weight = view.partial.confidence[index].flatten()[self.uv.atlas.texel]
+            weight = weight * (1 - self.openings.flatten()[self.uv.atlas.texel])
+            own.append(photographed_tone(self.uv.shading_at(view.fit[index], texels), weight))
+        shown = self.present(texture.albedo) + torch.stack(own).log()
+        network = Tone(told.mean, CALIBRATION * told.deviation)
+        return combined([network, Tone(shown, torch.full_like(shown, OWN_DEVIATION))])
 
     def present(self, albedo: Tensor) -> Tensor:
         """(B, 3, T, T) -> (B, 3): the mean logarithm of the albedo of facial skin."""

@@ -36,6 +36,13 @@ def sum_gradients(network: nn.Module) -> None:
         start += value.numel()
 
 
+def any_of(value: bool) -> bool:
+    """Whether it is true in one of the processes: what one of them ends, all end after the same step."""
+    flag = torch.tensor([float(value)])
+    dist.all_reduce(flag, dist.ReduceOp.MAX)
+    return bool(flag)
+
+
 def gather_values(values: dict[str, float]) -> dict[str, float]:
     """The named numbers of all processes."""
     parts: list[dict[str, float]] = [{} for _ in range(dist.get_world_size())]

@@ -27,7 +27,7 @@ from ftim.training.hair import HairFinder
 from ftim.training.initial import read_initial
 from ftim.training.log import TERMS, TRUTH_TERMS, TrainingLog, loss_values, truth_values
 from ftim.training.preview import preview_sheet, write_sheet
-from ftim.training.processes import gather_values, join_processes, sum_gradients
+from ftim.training.processes import any_of, gather_values, join_processes, sum_gradients
 from ftim.training.rendered import RenderedLessons
 from ftim.training.sampling import Sampler
 from ftim.training.step import training_losses
@@ -104,7 +104,7 @@ class Trainer:
                 values = self._step()
                 bar.update()
                 bar.set_postfix_str(f"loss {sum(values[name] for name in values if name.endswith('total')):.3f}")
-                if interrupted():
+                if interrupted() if self.count == 1 else any_of(interrupted()):
                     self.save()
                     raise TrainingStopped(
                         f"stopped after step {self.done} of {config.steps}; {self.checkpoint_path} is written: the "

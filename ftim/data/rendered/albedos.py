@@ -24,6 +24,7 @@ from ftim.merge import merge_views
 from ftim.morphable.model import Region
 from ftim.outputs import whole_file
 from ftim.pipeline import Pipeline
+from ftim.structures import PartialTexture, View
 from ftim.tone import ToneMover, photographed_tone, with_tone
 from ftim.training.hair import HairFinder
 from ftim.uv import UvRenderer
@@ -42,14 +43,12 @@ def merged_albedo(pipeline: Pipeline, photos: Sequence[Path]) -> Tensor:
     hair = HairFinder(pipeline.uv)
     views = [pipeline.view(photo) for photo in photos]
     if len(views) > 1:
-        sides = {view.photo.shape[-1] for view in views}
         fits = [view.fit for view in views]
         partials = [_bare(hair, view) for view in views]
         shading = torch.cat([pipeline.uv.shading(fit) for fit in fits])
         middle = min(1, len(views) - 1)
         partial = merge_views(type(partials[0]).concatenate(partials), shading, middle)
         fit, own = fits[middle], partials[middle]
-        assert sides
     else:
         fit, partial = views[0].fit, _bare(hair, views[0])
         own = partial
@@ -63,7 +62,8 @@ def merged_albedo(pipeline: Pipeline, photos: Sequence[Path]) -> Tensor:
     return toned.albedo[0].clamp(0, 1)
 
 
-def _bare(hair: HairFinder, view):  # type: ignore[no-untyped-def]
+def _bare(hair: HairFinder, view: View) -> PartialTexture:
+    """What the view shows of skin, without what looks like hair."""
     shown, partial = hair(view), view.partial
     seen = partial.visibility * (shown > 0.5)
     return replace(partial, color=partial.color * seen, visibility=seen, confidence=partial.confidence * shown * seen)

@@ -11,7 +11,7 @@ import torch
 
 from ftim.data.rendered.albedos import Skins, as_bytes
 from ftim.data.rendered.camera import develop, draw_development
-from ftim.data.rendered.draw import Skin, draw_head
+from ftim.data.rendered.draw import Drawing, Skin, draw_head
 from ftim.data.rendered.dress import OCCLUDERS, Bust, before_the_face, body, hair
 from ftim.data.rendered.light import Lights, lights_of, scaled, turned, with_lamp
 from ftim.data.rendered.things import Lens, Thing
@@ -173,7 +173,11 @@ class HeadStudio:
         )  # fmt: skip
 
     @staticmethod
-    def _photograph(drawn, fit, albedo, person, names, lights, rng) -> RenderedHead:  # type: ignore[no-untyped-def]
+    def _photograph(
+        drawn: Drawing, fit: Fit, albedo: np.ndarray, person: str, names: tuple[str, ...], lights: Lights,
+        rng: np.random.Generator,
+    ) -> RenderedHead:  # fmt: skip
+        """The drawing as a camera develops it, smaller than it was drawn, and the truth at its size."""
         side = int(DRAWN_SIDE * rng.choice([rng.uniform(0.22, 0.5), rng.uniform(0.5, 0.9)], p=[0.3, 0.7]))
 
         def smaller(image: np.ndarray) -> np.ndarray:

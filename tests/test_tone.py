@@ -12,9 +12,18 @@ from ftim.morphable.model import OPENINGS
 from ftim.pipeline import Pipeline
 from ftim.render.shading import luminance
 from ftim.structures import Fit, Texture
-from ftim.tone import BRIGHTEST, ToneMover, combined, part_mask, photographed_tone, with_tone
+from ftim.tone import (
+    BRIGHTEST,
+    CALIBRATION,
+    OWN_DEVIATION,
+    ToneMover,
+    combined,
+    part_mask,
+    photographed_tone,
+    with_tone,
+)
 from ftim.tone_network import Tone
-from tests.small_school import fit_of
+from tests.small_school import example, fit_of
 from tests.small_school import pipeline as small_pipeline
 
 NOWHERE = torch.zeros(1, 1, 4, 4)
@@ -103,3 +112,19 @@ def test_the_mask_of_teeth_is_theirs(pipeline: Pipeline) -> None:
     atlas, regions = pipeline.uv.atlas, pipeline.model.regions
     mask = part_mask(pipeline.model, atlas, (Region.TEETH,))
     assert mask.sum() == (regions[atlas.face] == int(Region.TEETH)).sum() > 0
+
+
+def test_the_network_is_weighed_with_the_photographs_own_colours(pipeline: Pipeline) -> None:
+    """Unsure, it changes nothing; sure, it decides; either way nothing lies beyond the two."""
+    view, mover = example()[1], ToneMover(pipeline.uv)
+    texture = pipeline.completion("mirror")(view.partial, view.fit)
+    mean = torch.tensor([[0.3, 0.2, 0.1]]).log()
+    unsure = mover.judged(texture, view, Tone(mean, torch.full((1, 3), 100.0)))
+    sure = mover.judged(texture, view, Tone(mean, torch.full((1, 3), 1e-4)))
+    torch.testing.assert_close(sure.mean, mean, atol=1e-3, rtol=0)
+    texels = torch.arange(len(pipeline.uv.atlas.texel))
+    weight = (view.partial.confidence * (1 - mover.openings)).flatten()[pipeline.uv.atlas.texel]
+    shown = photographed_tone(pipeline.uv.shading_at(view.fit, texels), weight)
+    torch.testing.assert_close(unsure.mean, mover.present(texture.albedo) + shown.log(), atol=1e-3, rtol=0)
+    half = mover.judged(texture, view, Tone(mean, torch.full((1, 3), OWN_DEVIATION / CALIBRATION))).mean
+    torch.testing.assert_close(half, (sure.mean + unsure.mean) / 2, atol=1e-3, rtol=0)
